@@ -1,0 +1,1 @@
+"""BPMN, DMN and forms: reading, checking and running diagrams; no database here."""

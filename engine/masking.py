@@ -1,0 +1,37 @@
+"""How personal data looks to those who may not see it in full (DOMAIN §5)."""
+
+from __future__ import annotations
+
+import re
+
+#: 15/18-digit identity numbers, 16–19-digit cards, 11-digit mobile numbers in free text
+PERSONAL_NUMBER = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|\d{15,19}|1\d{10})(?![\dXx])")
+
+
+def mask_name(name: str) -> str:
+    """张秀英 → 张某某: the surname stays, the rest is hidden."""
+    name = name.strip()
+    if not name:
+        return ""
+    surname = name[:2] if len(name) > 3 else name[:1]
+    return surname + "某" * max(len(name) - len(surname), 1)
+
+
+def mask_phone(phone: str) -> str:
+    """13812345678 → 138****5678; short numbers keep the last two digits."""
+    digits = re.sub(r"\D", "", phone)
+    if len(digits) < 7:
+        return "****" + digits[-2:] if digits else ""
+    return f"{digits[:3]}****{digits[-4:]}"
+
+
+def mask_numbers(text: str) -> str:
+    """Hide identity, card and mobile numbers that stand in free text."""
+    return PERSONAL_NUMBER.sub(lambda match: match[0][:3] + "*" * (len(match[0]) - 5) + match[0][-2:], text)
+
+
+def mask_text(text: str, names: tuple[str, ...] = ()) -> str:
+    """Hide numbers and the given full names in free text."""
+    for name in sorted(filter(None, names), key=len, reverse=True):
+        text = text.replace(name, mask_name(name))
+    return mask_numbers(text)

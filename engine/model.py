@@ -1,0 +1,175 @@
+"""The frozen values that pass between the layers: findings and the facts of a diagram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing lint has to say about one place of one file."""
+
+    #: id of the rule, as in the rule catalogue
+    rule: str
+    severity: Severity
+    #: file name inside the package
+    file: str
+    #: 1-based line; 1 when the whole file is meant
+    line: int
+    #: id of the element, "" when the file as a whole is meant
+    element: str
+    #: name of the element as people read it
+    name: str
+    #: what is wrong, one Chinese sentence
+    message: str
+    #: how to mend it, one Chinese sentence
+    hint: str
+    #: the rule's names elsewhere (bpmnlint, OMG)
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LegalBasis:
+    law: str
+    version: str
+    article: str
+    url: str = ""
+    #: the local rule has still to be confirmed
+    confirm: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.law}（{self.version}）{self.article}" if self.version else f"{self.law} {self.article}".strip()
+
+
+@dataclass(frozen=True)
+class Material:
+    name: str
+    required: bool
+    #: "copy": a copy is kept; "see": it is looked at and given back
+    keep: str = "copy"
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class TimeLimit:
+    """``value`` ``unit`` (``wd`` working days, ``d`` calendar days), or the parameter that gives the value."""
+
+    value: int | None
+    unit: str = "wd"
+    param: str = ""
+
+
+@dataclass(frozen=True)
+class RiskPoint:
+    #: H, M or L
+    grade: str
+    text: str
+    #: m1 … m15 of DOMAIN §3
+    controls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A node of the diagram with everything the picture says about it."""
+
+    id: str
+    #: local BPMN tag: userTask, serviceTask, exclusiveGateway, startEvent, …
+    kind: str
+    name: str
+    #: lane name = role name
+    lane: str
+    #: position in the text form: 0, 1, 2 … along the flow
+    position: int
+    line: int
+    documentation: str = ""
+    #: file name of the form
+    form: str = ""
+    #: id of the decision of a businessRuleTask
+    decision: str = ""
+    #: connector of a serviceTask
+    topic: str = ""
+    #: variable that takes the answer of a decision or a connector
+    result: str = ""
+    #: process id called by a callActivity
+    called: str = ""
+    #: name of the message waited for or thrown
+    message: str = ""
+    #: id of the activity a boundary event hangs on
+    attached_to: str = ""
+    #: an error end: its error code (an expression when it starts with "=")
+    error_code: str = ""
+    #: while the flow waits here the promise clock stands still; the text is the reason shown
+    hold: str = ""
+    legal_basis: tuple[LegalBasis, ...] = ()
+    materials: tuple[Material, ...] = ()
+    time_limit: TimeLimit | None = None
+    risk_points: tuple[RiskPoint, ...] = ()
+    #: ids of the steps that another person must have completed
+    separate: tuple[str, ...] = ()
+    #: field names that may be disclosed at this step
+    disclose: tuple[str, ...] = ()
+
+    @property
+    def is_task(self) -> bool:
+        """A person does it: it will appear in an inbox."""
+        return self.kind in ("userTask", "manualTask")
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A sequence flow with its answer and condition."""
+
+    id: str
+    source: str
+    target: str
+    name: str = ""
+    condition: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class ProcessFacts:
+    """What one diagram says: the power item and its steps, in document terms."""
+
+    #: process id = folder name without its code
+    id: str
+    name: str
+    documentation: str
+    #: E01
+    code: str
+    #: class of the power list: A … H (S = support)
+    category: str
+    scope: str
+    excludes: str
+    #: P, Pm or Po
+    publish: str
+    #: promise in working days
+    promise: TimeLimit | None
+    #: data key that holds the person id of the applicant, "" when there is none
+    applicant: str
+    #: data key that holds the person ids of declared relatives, "" when there is none
+    relatives: str
+    #: data key that holds the applicant's name as written, "" when there is none
+    applicant_name: str
+    #: expression for the one line that names a matter
+    subject: str
+    #: village people may ask for it on the public pages
+    public_start: bool
+    #: level of the unit it runs in: village, township, county
+    level: str
+    lanes: tuple[str, ...]
+    activities: tuple[Activity, ...]
+    flows: tuple[Flow, ...]
+    legal_basis: tuple[LegalBasis, ...] = ()
+    start_form: str = ""
+    disclose: tuple[str, ...] = field(default=())
+
+    def activity(self, id: str) -> Activity:
+        """Return the activity with that id; KeyError when the diagram has none."""
+        for activity in self.activities:
+            if activity.id == id:
+                return activity
+        raise KeyError(id)

@@ -1,0 +1,47 @@
+"""Working days of the Chinese calendar, with holidays and make-up days."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import chinese_calendar
+
+ONE_DAY = timedelta(days=1)
+
+
+def is_workday(day: date) -> bool:
+    """Tell whether offices work on that day; beyond the published calendar Monday to Friday."""
+    if is_known(day):
+        return chinese_calendar.is_workday(day)
+    return day.weekday() < 5
+
+
+def is_known(day: date) -> bool:
+    """Tell whether the State Council's holiday plan for that year is in the library's data."""
+    try:
+        chinese_calendar.is_workday(day)
+    except NotImplementedError:
+        return False
+    return True
+
+
+def add_workdays(day: date, count: int) -> date:
+    """Return the ``count``-th working day after ``day``; 0 gives the day itself or the next working day."""
+    if not count:
+        return _workday_from(day)
+    for _ in range(count):
+        day = _workday_from(day + ONE_DAY)
+    return day
+
+
+def _workday_from(day: date) -> date:
+    while not is_workday(day):
+        day += ONE_DAY
+    return day
+
+
+def workdays_between(start: date, end: date) -> int:
+    """Count the working days after ``start`` up to and including ``end``; negative when ``end`` is earlier."""
+    if end < start:
+        return -workdays_between(end, start)
+    return sum(is_workday(start + timedelta(days=offset)) for offset in range(1, (end - start).days + 1))

@@ -1,0 +1,237 @@
+"""What SpiffWorkflow would drop, misread or execute in a diagram is lifted or refused; ``bare`` shows what it does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from lxml import etree
+from SpiffWorkflow.bpmn.parser.BpmnParser import BpmnParser
+from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
+from SpiffWorkflow.util.task import TaskState
+
+from engine.bpmn.dialect import DialectError
+from engine.bpmn.workflow import StepFailed
+from tests.bpmn.diagrams import definition, do, opened, process, start
+
+LINE = '<startEvent id="s"/><userTask id="a"/><userTask id="b"/><endEvent id="e"/>'
+LINE_FLOWS = "s -> a\na -> b\nb -> e"
+SPLIT = (
+    '<startEvent id="s"/><parallelGateway id="split"/><userTask id="a"/><userTask id="b"/>'
+    '<parallelGateway id="join"/><userTask id="c"/><endEvent id="e"/>'
+)
+SPLIT_FLOWS = "s -> split\nsplit -> a\nsplit -> b\na -> join\nb -> join\njoin -> c\nc -> e"
+LOOP = (
+    '<startEvent id="s"/><userTask id="a"/><exclusiveGateway id="g" default="g_a"/><endEvent id="e"/>',
+    "s -> a\na -> g\ng -> a [default]\ng -> e [done]",
+)
+INSTANCES = (
+    '<startEvent id="s"/><userTask id="vote"><multiInstanceLoopCharacteristics{}>'
+    '<loopDataInputRef>members</loopDataInputRef><inputDataItem id="member"/></multiInstanceLoopCharacteristics>'
+    '</userTask><endEvent id="e"/>'
+)
+
+
+def bare(diagram: bytes, id: str = "p") -> BpmnWorkflow:
+    """Return a workflow of SpiffWorkflow as it comes, run to its first wait."""
+    parser = BpmnParser()
+    parser.add_bpmn_xml(etree.fromstring(diagram).getroottree())
+    workflow = BpmnWorkflow(parser.get_spec(id), parser.get_subprocess_specs(id))
+    workflow.do_engine_steps()
+    return workflow
+
+
+def bare_complete(workflow: BpmnWorkflow, name: str, **data: object) -> None:
+    task = workflow.get_next_task(state=TaskState.READY, spec_name=name)
+    task.data.update(data)
+    task.run()
+    workflow.do_engine_steps()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "__import__('pathlib').Path({file!r}).touch()",
+        "open({file!r}, 'w')",
+        "[].__class__.__base__",
+        "9**9**9",
+        "(lambda: 1)()",
+    ],
+)
+def test_python_in_a_condition_is_never_executed(expression: str, tmp_path: Path):
+    canary = tmp_path / "canary"
+    condition = expression.format(file=str(canary))
+    diagram = process(
+        '<startEvent id="s"/><exclusiveGateway id="g" default="g_e"/><userTask id="a"/><endEvent id="e"/>',
+        f"s -> g\ng -> e [default]\na -> e\ng -> a [{condition.replace('[', '(').replace(']', ')')}]",
+    )
+    with pytest.raises(DialectError):
+        definition(diagram)
+    assert not canary.exists()
+
+
+def test_bare_executes_python_in_a_condition(tmp_path: Path):
+    canary = tmp_path / "canary"
+    condition = f"__import__('pathlib').Path('{canary}').touch()"
+    diagram = process(
+        '<startEvent id="s"/><exclusiveGateway id="g" default="g_e"/><userTask id="a"/><endEvent id="e"/>',
+        f"s -> g\ng -> e [default]\na -> e\ng -> a [{condition}]",
+    )
+    bare(diagram)
+    assert canary.exists()
+
+
+def test_the_engine_evaluates_nothing_that_was_not_read_with_the_diagram():
+    workflow = start(definition(process(LINE, LINE_FLOWS)))
+    spiff_task = next(iter(workflow._tree.tasks.values()))
+    with pytest.raises(StepFailed):
+        workflow._tree.script_engine.evaluate(spiff_task, "1 + 1")
+    with pytest.raises(StepFailed):
+        workflow._tree.script_engine.execute(spiff_task, "x = 1")
+    with pytest.raises(StepFailed):
+        _ = workflow._tree.script_engine.environment
+
+
+REFUSED = {
+    "a script task": ('<scriptTask id="a"><script>x = 1</script></scriptTask>', ""),
+    "a pre-script of SpiffWorkflow": (
+        '<userTask id="a"><extensionElements><x:preScript xmlns:x="http://spiffworkflow.org/bpmn/schema/1.0/core">'
+        "x = 1</x:preScript></extensionElements></userTask>",
+        "",
+    ),
+    "an ad hoc sub-process": ('<adHocSubProcess id="a"/>', ""),
+    "an activity for compensation": ('<userTask id="a" isForCompensation="true"/>', ""),
+    "a start quantity": ('<userTask id="a" startQuantity="2"/>', ""),
+    "a link event": (
+        '<intermediateThrowEvent id="a"><linkEventDefinition id="l" name="x"/></intermediateThrowEvent>',
+        "",
+    ),
+    "a conditional event": (
+        '<intermediateCatchEvent id="a"><conditionalEventDefinition id="c"><condition>x</condition>'
+        "</conditionalEventDefinition></intermediateCatchEvent>",
+        "",
+    ),
+    "an event definition by reference": (
+        '<intermediateCatchEvent id="a"><eventDefinitionRef>M</eventDefinitionRef></intermediateCatchEvent>',
+        "",
+    ),
+    "an unresolved message": ('<receiveTask id="a" messageRef="nowhere"/>', ""),
+    "an input and output specification": ('<userTask id="a"><ioSpecification id="io"/></userTask>', ""),
+    "a decision table that is not there": ('<businessRuleTask id="a" camunda:decisionRef="nowhere"/>', ""),
+    "a service task without a topic": ('<serviceTask id="a"/>', ""),
+    "a called process that is not there": ('<callActivity id="a" calledElement="nowhere"/>', ""),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_spiffworkflow_would_drop_or_misread_is_refused(name: str):
+    element, declared = REFUSED[name]
+    diagram = process(f'<startEvent id="s"/>{element}<endEvent id="e"/>', "s -> a\na -> e", declared=declared)
+    with pytest.raises(DialectError) as caught:
+        definition(diagram)
+    assert caught.value.message
+
+
+def test_a_refusal_names_file_element_and_line():
+    elements = '<startEvent id="s"/>\n\n<scriptTask id="a"/>\n<endEvent id="e"/>'
+    with pytest.raises(DialectError) as caught:
+        definition(process(elements, "s -> a\na -> e"))
+    assert (caught.value.file, caught.value.element, caught.value.line) == ("p.bpmn", "a", 3)
+
+
+def test_an_event_sub_process_is_refused_since_it_would_rewire_shared_specs():
+    inner = '<startEvent id="is"/><userTask id="ia"/><endEvent id="ie"/>' + (
+        '<sequenceFlow id="f1" sourceRef="is" targetRef="ia"/><sequenceFlow id="f2" sourceRef="ia" targetRef="ie"/>'
+    )
+    with pytest.raises(DialectError):
+        definition(process(LINE + f'<subProcess id="sub" triggeredByEvent="true">{inner}</subProcess>', LINE_FLOWS))
+
+
+@pytest.mark.parametrize("id", ["End", "Start", "Root", "p.EndJoin", "a.BoundaryEventSplit"])
+def test_ids_that_spiffworkflow_keeps_for_itself_are_refused(id: str):
+    diagram = process(LINE, LINE_FLOWS).replace(b'"b"', f'"{id}"'.encode())
+    with pytest.raises(DialectError) as caught:
+        definition(diagram)
+    assert caught.value.element == id
+
+
+def test_bare_a_task_called_end_finishes_the_matter():
+    workflow = bare(process(LINE, LINE_FLOWS).replace(b'"b"', b'"End"'))
+    bare_complete(workflow, "a")
+    assert workflow.completed
+    assert "e" not in {task.task_spec.name for task in workflow.get_tasks(state=TaskState.COMPLETED)}
+
+
+def test_a_condition_on_the_only_flow_out_of_a_task_is_refused():
+    with pytest.raises(DialectError) as caught:
+        definition(process(LINE, "s -> a\na -> b [n = 1]\nb -> e"))
+    assert caught.value.element == "a_b"
+
+
+def test_bare_ignores_a_condition_on_the_only_flow_out_of_a_task():
+    workflow = bare(process(LINE, "s -> a\na -> b [False]\nb -> e"))
+    bare_complete(workflow, "a")
+    assert workflow.get_next_task(state=TaskState.READY, spec_name="b") is not None
+
+
+def test_flows_without_an_id_are_lifted():
+    diagram = process(LINE, LINE_FLOWS).replace(b' id="a_b"', b"").replace(b' id="b_e"', b"")
+    workflow = start(definition(diagram))
+    do(workflow, "a")
+    assert opened(workflow) == ["b"]
+    do(workflow, "b")
+    assert [passed.flow for passed in workflow.take_passed()] == ["s_a", "Flow_a_b", "Flow_b_e", None]
+
+
+def test_bare_loses_everything_behind_a_flow_without_an_id():
+    workflow = bare(process(LINE, LINE_FLOWS).replace(b' id="a_b"', b""))
+    assert "b" not in workflow.spec.task_specs
+
+
+def test_a_node_that_no_flow_leads_to_is_refused():
+    with pytest.raises(DialectError) as caught:
+        definition(process(LINE, "s -> a\na -> e\nb -> e"))
+    assert caught.value.element == "b"
+
+
+def test_a_chain_too_long_to_parse_is_refused_with_a_reason():
+    count = sys.getrecursionlimit()
+    elements = '<startEvent id="s"/>' + "".join(f'<userTask id="t{n}"/>' for n in range(count)) + '<endEvent id="e"/>'
+    lines = "s -> t0\n" + "".join(f"t{n} -> t{n + 1}\n" for n in range(count - 1)) + f"t{count - 1} -> e"
+    with pytest.raises(DialectError, match="子流程"):
+        definition(process(elements, lines))
+
+
+def test_the_order_of_conditions_is_that_of_the_file_not_of_the_picture():
+    shapes = "".join(
+        f'<bpmndi:BPMNShape xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI" id="{id}_di" bpmnElement="{id}">'
+        f'<dc:Bounds xmlns:dc="http://www.omg.org/spec/DD/20100524/DC" x="0" y="{y}" width="1" height="1"/>'
+        "</bpmndi:BPMNShape>"
+        for id, y in (("a", 200), ("b", 100))
+    )
+    elements = '<startEvent id="s"/><exclusiveGateway id="g"/><userTask id="a"/><userTask id="b"/><endEvent id="e"/>'
+    plain = process(elements, "s -> g\ng -> a [True or true]\ng -> b [True or true]\na -> e\nb -> e")
+    plain = plain.replace(b"True or true", b"true")
+    drawn = plain.replace(
+        b"</definitions>",
+        b'<bpmndi:BPMNDiagram xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI">'
+        + shapes.encode()
+        + b"</bpmndi:BPMNDiagram></definitions>",
+    )
+    assert opened(start(definition(drawn))) == ["a"]
+    workflow = bare(drawn.replace(b">true<", b">True<"))
+    assert [task.task_spec.name for task in workflow.get_tasks(state=TaskState.READY)] == ["b"]
+
+
+def test_data_associations_are_drawings_and_touch_no_data():
+    elements = (
+        '<dataObject id="O"/><dataObjectReference id="R" dataObjectRef="O"/><startEvent id="s"/>'
+        '<userTask id="a"><dataOutputAssociation id="out"><targetRef>R</targetRef></dataOutputAssociation></userTask>'
+        '<userTask id="b"><dataInputAssociation id="in"><sourceRef>R</sourceRef></dataInputAssociation></userTask>'
+        '<endEvent id="e"/>'
+    )
+    workflow = start(definition(process(elements, LINE_FLOWS)), {"O": 1})
+    do(workflow, "a")
+    do(workflow, "b")
+    assert workflow.data == {"O": 1}

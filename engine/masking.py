@@ -26,8 +26,12 @@ def mask_phone(phone: str) -> str:
 
 
 def mask_numbers(text: str) -> str:
-    """Hide identity, card and mobile numbers that stand in free text."""
-    return PERSONAL_NUMBER.sub(lambda match: match[0][:3] + "*" * (len(match[0]) - 5) + match[0][-2:], text)
+    """Hide the numbers that stand in free text: of a mobile number 3 and 4 digits stay, of any other the last 4."""
+    return PERSONAL_NUMBER.sub(lambda match: _masked(match[0]), text)
+
+
+def _masked(digits: str) -> str:
+    return mask_phone(digits) if len(digits) == 11 else "*" * (len(digits) - 4) + digits[-4:]
 
 
 def mask_text(text: str, names: tuple[str, ...] = ()) -> str:

@@ -128,6 +128,7 @@ class Flow:
     name: str = ""
     condition: str = ""
     line: int = 0
+    legal_basis: tuple[LegalBasis, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,11 @@ class DecisionTable:
         tests = [rule.tests[input_index] for rule in self.rules] + ([allowed] if allowed else [])
         return frozenset().union(*(test.literals for test in tests))
 
+    def output_literals(self, name: str) -> frozenset:
+        """Return the constants that an output column may give; cells that look something up are left out."""
+        cells = [rule.results[i] for rule in self.rules for i, each in enumerate(self.outputs) if each.name == name]
+        return frozenset().union(*(cell.literals for cell in cells if not cell.names))
+
     @property
     def names(self) -> frozenset[str]:
         """The top-level names of the data that the table reads."""

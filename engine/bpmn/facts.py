@@ -143,6 +143,7 @@ class _Diagram:
             form=_form(node),
             decision=node.get(_camunda("decisionRef"), ""),
             topic=node.get(_camunda("topic"), ""),
+            result=_result(node),
             called=node.get("calledElement", ""),
             message=self._message(node),
             attached_to=node.get("attachedToRef", ""),
@@ -204,6 +205,7 @@ def _flow(element: etree._Element) -> Flow:
         name=element.get("name", ""),
         condition="" if condition is None else (condition.text or "").strip(),
         line=element.sourceline or 1,
+        legal_basis=_legal_basis(element),
     )
 
 
@@ -213,6 +215,17 @@ def _kind(node: etree._Element) -> str:
 
 def _form(node: etree._Element) -> str:
     return node.get(_camunda("formKey"), node.get(_camunda("formRef"), ""))
+
+
+def _result(node: etree._Element) -> str:
+    """Return the variable that takes the answer: a decision names it itself, a connector by its output parameter."""
+    if _kind(node) == "businessRuleTask":
+        return node.get(_camunda("resultVariable"), "")
+    if _kind(node) != "serviceTask":
+        return ""
+    path = (_bpmn("extensionElements"), _camunda("inputOutput"), _camunda("outputParameter"))
+    output = node.find("/".join(path))
+    return "" if output is None else output.get("name", "")
 
 
 def _documentation(node: etree._Element) -> str:

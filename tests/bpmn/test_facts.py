@@ -113,6 +113,31 @@ def test_bindings_are_read_by_kind(facts):
     assert facts.activity("End_refused").error_code == "=refusal.code"
 
 
+def test_the_variable_of_an_answer_is_read_from_decisions_and_connectors():
+    output = """<extensionElements><camunda:inputOutput>
+    <camunda:inputParameter name="register">seal</camunda:inputParameter>
+    <camunda:outputParameter name="entry">=result</camunda:outputParameter></camunda:inputOutput></extensionElements>"""
+    facts = facts_of(f"""<process id="seal_use">
+    <businessRuleTask id="Rule" camunda:decisionRef="seal_refusal" camunda:resultVariable="refusal"/>
+    <serviceTask id="Service" camunda:topic="register.enter">{output}</serviceTask>
+    <serviceTask id="Silent" camunda:topic="notify.send" camunda:resultVariable="ignored"/>
+    <userTask id="Task" camunda:resultVariable="ignored">{output}</userTask></process>""")
+    results = {activity.id: activity.result for activity in facts.activities}
+    assert results == {"Rule": "refusal", "Service": "entry", "Silent": "", "Task": ""}
+
+
+def test_a_flow_carries_its_own_legal_basis():
+    facts = facts_of("""<process id="seal_use"><userTask id="A"/><userTask id="B"/>
+    <sequenceFlow id="F1" sourceRef="A" targetRef="B"><extensionElements>
+    <power:legalBasis law="村规" version="2026" article="第五条"/>
+    <power:legalBasis law="通知" article="二" confirm="true"/>
+    </extensionElements></sequenceFlow>
+    <sequenceFlow id="F2" sourceRef="B" targetRef="A"/></process>""")
+    told, silent = facts.flows
+    assert told.legal_basis == (LegalBasis("村规", "2026", "第五条"), LegalBasis("通知", "", "二", confirm=True))
+    assert silent.legal_basis == ()
+
+
 def test_a_boundary_event_knows_host_message_and_its_own_lane(facts):
     event = facts.activity("Boundary_withdraw")
     assert (event.attached_to, event.message, event.lane) == ("Task_register", "withdraw", "申请人")

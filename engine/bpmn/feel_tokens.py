@@ -1,0 +1,43 @@
+"""The words and marks an expression is written with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from engine.bpmn.feel_errors import ExpressionError
+
+
+class Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+_TOKEN = re.compile(
+    r'(?P<space>\s+)|(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<string>"(?:[^"\\]|\\.)*")'
+    r"|(?P<word>(?:list\s+contains|string\s+length)\b|[^\W\d]\w*)|(?P<mark>\.\.|!=|<=|>=|[-+*/=<>()\[\],.])",
+    re.DOTALL,
+)
+_MISTAKES = {
+    '"': '这段文字缺结尾的双引号 "',
+    **dict.fromkeys("“”‘’'`", '文字要用英文双引号 " 括起来'),
+    **dict.fromkeys("（）［］【】，。＝＜＞＋－＊／", "这是全角符号，请改成半角"),
+    **dict.fromkeys("≤≥≠×÷", "请写 <= >= != * /"),
+    **dict.fromkeys("&|!！", "并且写 and，或者写 or，不等于写 !=，否定写 not(…)"),
+    **dict.fromkeys("${}#", "不要写 ${…}，直接写表达式"),
+    "?": "这里不支持 ?，要判断的内容请写在这一列的表头",
+}
+
+
+def read_tokens(text: str, start: int) -> Iterator[Token]:
+    while start < len(text):
+        match = _TOKEN.match(text, start)
+        if not match:
+            shown = text[start] if text[start].isprintable() else f"U+{ord(text[start]):04X}"
+            raise ExpressionError(_MISTAKES.get(text[start], f"不认识的字符 {shown}"), start)
+        if match.lastgroup != "space":
+            yield Token(str(match.lastgroup), match.group(), start)
+        start = match.end()
+    yield Token("end", "", len(text))

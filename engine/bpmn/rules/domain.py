@@ -1,0 +1,280 @@
+"""Rules of the domain: what a power item must say before it may be exercised (DOMAIN §1, §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from lxml import etree
+
+from engine.bpmn.document import POWER
+from engine.bpmn.rules import package_rule, rule
+from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, facts_of, kind, listed, title
+from engine.bpmn.rules.written import written_in
+from engine.model import Activity, ProcessFacts, TimeLimit
+
+#: role of the applicants: they have no account and no tasks
+_APPLICANT = "V"
+_HANDWORK = ("userTask", "manualTask")
+_LEVELS = ("village", "township", "county")
+_PUBLISH = ("P", "Pm", "Po")
+_GRADES = ("H", "M", "L")
+_CONTROLS = {f"m{number}" for number in range(1, 16)}
+_ITEM = {
+    "code": "代码",
+    "category": "类别",
+    "scope": "范围",
+    "excludes": "不管的事",
+    "publish": "公开方式",
+    "promise": "承诺时限",
+    "level": "层级",
+}
+#: the smallest number in a condition that looks like a limit
+_THRESHOLD = 2
+
+
+@rule("known-lane")
+def lanes_are_roles(diagram: Diagram) -> Iterator[Place]:
+    """A lane is a role: nobody can be found for any other name."""
+    for lane in diagram.elements:
+        name = lane.get("name", "")
+        if kind(lane) == "lane" and name.strip() and name not in diagram.subject.world.roles:
+            message = f"泳道{title(lane)}不是岗位表里的岗位，找不到人来办。"
+            yield diagram.at(lane, message, "请改成岗位表（roles.json）里的名称，一个字都不能差。")
+
+
+@rule("node-in-lane")
+def nodes_stand_in_one_lane(diagram: Diagram) -> Iterator[Place]:
+    """Every node stands in exactly one lane, and no task in that of the applicants."""
+    for process in diagram.processes:
+        lanes = _lanes(process)
+        if diagram.children(process) and not lanes:
+            message = f"流程{title(process)}没有泳道，不知道由谁来办。"
+            yield diagram.at(process, message, "请画出泳道，一个岗位一条，把每一步放进去。")
+            continue
+        for node in diagram.children(process):
+            found = lanes.get(node.get("id", ""), []) if lanes else []
+            if len(found) != 1:
+                what = f"同时在 {listed(found)} 几条泳道里" if found else "不在任何泳道里"
+                yield diagram.at(node, f"{title(node)}{what}。", "请把它放进办事岗位的那一条泳道。")
+            elif kind(node) in _HANDWORK and _role_code(diagram, found[0]) == _APPLICANT:
+                message = f"{title(node)}放在申请人的泳道里，申请人没有账号，办不了。"
+                yield diagram.at(node, message, "请放进岗位的泳道；要等申请人的，用接收任务。")
+
+
+def _lanes(process: etree._Element) -> dict[str, list[str]]:
+    lanes: dict[str, list[str]] = {}
+    for reference in process.iter(bpmn("flowNodeRef")):
+        lanes.setdefault((reference.text or "").strip(), []).append(reference.getparent().get("name", ""))
+    return lanes
+
+
+def _role_code(diagram: Diagram, lane: str) -> str:
+    role = diagram.subject.world.roles.get(lane)
+    return "" if role is None else role.code
+
+
+@rule("user-task-has-basis-material-limit")
+def tasks_say_by_what_right(diagram: Diagram) -> Iterator[Place]:
+    """Each user task names its legal basis, material and limit; its lane names who answers for it (DOMAIN §1)."""
+    for activity, node in _activities(diagram):
+        if activity.kind == "userTask":
+            said = {"依据": activity.legal_basis, "材料": activity.materials, "期限": activity.time_limit}
+            missing = [name for name, value in said.items() if not value]
+            if missing:
+                message = f"{title(node)}没有写{listed(missing)}。"
+                yield diagram.at(node, message, "请在这一步写上 power:legalBasis、power:material、power:timeLimit。")
+
+
+@rule("item-complete")
+def item_says_everything(diagram: Diagram) -> Iterator[Place]:
+    """The entry of the power list is complete: what is not on the list is no power."""
+    if not diagram.is_main or not diagram.processes:
+        return
+    process = diagram.processes[0]
+    item = next(iter(facts_of(process, "item")), None)
+    if item is None:
+        message = f"流程{title(process)}没有写权力事项。"
+        yield diagram.at(process, message, "请在流程上写 power:item，见 processes/README.md 第 2 节。")
+        return
+    missing = [name for key, name in _ITEM.items() if not item.get(key, "").strip()]
+    if not process.get("name", "").strip():
+        yield diagram.at(process, f"{title(process)}没有名称，清单上写不出来。", "请给流程起一个名称，就是事项的名称。")
+    if missing:
+        yield diagram.at(item, f"权力事项没有写{listed(missing)}。", "请在 power:item 里补上。")
+    for key, allowed in (("publish", _PUBLISH), ("level", _LEVELS)):
+        if item.get(key) and item.get(key) not in allowed:
+            message = f"权力事项的{_ITEM[key]}“{item.get(key)}”不对。"
+            yield diagram.at(item, message, f"只能是 {listed(allowed)} 之一。")
+    code = diagram.subject.package.code
+    if code and item.get("code", code) != code:
+        message = f"权力事项的代码 {item.get('code')} 和文件夹的代码 {code} 不一样。"
+        yield diagram.at(item, message, "请让两个一样。")
+
+
+@rule("high-risk-has-control")
+def risks_are_controlled(diagram: Diagram) -> Iterator[Place]:
+    """A high risk without a control may not be published (DOMAIN §1)."""
+    for risk in diagram.root.iter(f"{{{POWER}}}riskPoint"):
+        owner = next((node for node in risk.iterancestors() if node.get("name")), diagram.root)
+        grade, controls = risk.get("grade", ""), risk.get("control", "").split()
+        if grade not in _GRADES:
+            yield diagram.at(risk, f"{title(owner)}的风险等级“{grade}”不对。", "只能是 H（高）、M（中）、L（低）之一。")
+        elif grade == "H" and not controls:
+            message = f"{title(owner)}的高风险“{risk.get('text', '')}”没有防控措施。"
+            yield diagram.at(risk, message, "请在 control 里写上措施，例如 m7（四人分离）。")
+        unknown = [control for control in controls if control not in _CONTROLS]
+        if unknown:
+            yield diagram.at(risk, f"{title(owner)}的防控措施 {listed(unknown)} 没有。", "只能是 m1 到 m15。")
+
+
+@rule("separation-possible")
+def separated_steps_are_there(diagram: Diagram) -> Iterator[Place]:
+    """Hands can only be kept apart from those of a task that is drawn."""
+    tasks = {activity.id for activity, _ in _activities(diagram) if activity.is_task}
+    for activity, node in _activities(diagram):
+        for fact in facts_of(node, "separate"):
+            ids = fact.get("from", "").split()
+            if not ids:
+                yield diagram.at(fact, f"{title(node)}没有写要和哪几步分开。", "请在 from 里写步骤的编号。")
+            for id in ids:
+                if id == activity.id:
+                    yield diagram.at(fact, f"{title(node)}不能和自己分开。", "请写别的步骤的编号。")
+                elif id not in tasks:
+                    message = f"{title(node)}要分开的 {id} 不是由人办的步骤。"
+                    yield diagram.at(fact, message, "请写图里用户任务的编号。")
+
+
+@rule("limit-sum-within-promise")
+def promise_can_be_kept(diagram: Diagram) -> Iterator[Place]:
+    """The limits along the longest way without loops do not exceed the promise; waiting for the applicant is out."""
+    facts = diagram.facts
+    if not diagram.is_main or not isinstance(facts, ProcessFacts) or facts.promise is None:
+        return
+    promise = _working_days(facts.promise, {}, round_up=False)
+    days, steps = _longest(diagram, diagram.processes[0], frozenset())
+    if days > promise:
+        item = next(iter(facts_of(diagram.processes[0], "item")), diagram.processes[0])
+        way = " → ".join(title(step) for step in steps)
+        message = f"承诺 {promise} 个工作日办结，最长的一条路要 {days} 个工作日：{way}。"
+        yield diagram.at(item, message, "请缩短其中几步的期限，或者放宽承诺时限。")
+
+
+@package_rule("no-literal-threshold", "warning")
+def thresholds_are_parameters(subject: Subject) -> Iterator[Place]:
+    """A number of the rules is a parameter: it changes by county and over time, the diagram does not."""
+    for written in written_in(subject):
+        literals = written.parsed.literals if written.decides and written.parsed else ()
+        numbers = [n for n in literals if isinstance(n, (int, Decimal)) and not isinstance(n, bool)]
+        for number in sorted(n for n in numbers if abs(n) >= _THRESHOLD):
+            message = f"{written.where}里直接写了数字 {number}。"
+            yield written.say(message, '规定里的数要写成参数，例如 param("seal.contract_max")。')
+
+
+@rule("facts-not-lost")
+def facts_are_kept(diagram: Diagram) -> Iterator[Place]:
+    """A step that had facts in the version in force has not lost them: editors drop what they do not know."""
+    previous = diagram.subject.world.previous
+    if previous is None or not diagram.is_main:
+        return
+    had = {activity.id: activity for activity in previous.activities if _has_facts(activity)}
+    for activity, node in _activities(diagram):
+        if activity.id in had and not _has_facts(activity):
+            lost = listed(name for name, value in _said(had[activity.id]).items() if value)
+            message = f"{title(node)}上一版写有{lost}，这一版都没有了。"
+            yield diagram.at(node, message, "请补回来；画图时要装上 power.moddle.json，不然编辑器会丢掉这些内容。")
+
+
+def _said(activity: Activity) -> Mapping[str, object]:
+    return {
+        "依据": activity.legal_basis,
+        "材料": activity.materials,
+        "期限": activity.time_limit,
+        "风险点": activity.risk_points,
+        "分离": activity.separate,
+        "公开": activity.disclose,
+        "停表": activity.hold,
+    }
+
+
+def _has_facts(activity: Activity) -> bool:
+    return any(_said(activity).values())
+
+
+def _activities(diagram: Diagram) -> list[tuple[Activity, etree._Element]]:
+    """Return what the diagram says of each node beside the node; nothing when the facts cannot be read."""
+    if not isinstance(diagram.facts, ProcessFacts):
+        return []
+    activities = diagram.facts.activities
+    return [(activity, diagram.by_id[activity.id]) for activity in activities if activity.id in diagram.by_id]
+
+
+# The longest way.
+
+_Way = tuple[int, tuple[etree._Element, ...]]
+
+
+def _longest(diagram: Diagram, scope: etree._Element, around: frozenset[str]) -> _Way:
+    """Return working days and limited steps of the longest way from a start of the scope, flows back left out.
+
+    :param around: ids of the processes that call this one; one that calls itself is counted once.
+    """
+    after = diagram.successors(scope)
+    starts = [node.get("id") for node in diagram.children(scope) if kind(node) == "startEvent" and node.get("id")]
+    order, back = _explored(starts, after)
+    longest: dict[str, _Way] = {}
+    for id in order:
+        ahead = [longest[target] for target in after[id] if (id, target) not in back and target in longest]
+        days, steps = max(ahead, key=lambda way: way[0], default=(0, ()))
+        own, inner = _own(diagram, diagram.by_id[id], around)
+        longest[id] = (own + days, inner + steps)
+    return max(longest.values(), key=lambda way: way[0], default=(0, ()))
+
+
+def _explored(first: list[str], after: Mapping[str, list[str]]) -> tuple[list[str], set[tuple[str, str]]]:
+    """Return the nodes, each behind all that follow it, and the flows that lead back to where the way came from."""
+    order: list[str] = []
+    back: set[tuple[str, str]] = set()
+    # id → whether what follows it is still being walked
+    walked = {"": True}
+    stack = [("", iter(first))]
+    while stack:
+        id, targets = stack[-1]
+        target = next(targets, None)
+        if target is None:
+            stack.pop()
+            walked[id] = False
+            order.append(id)
+        elif target not in walked:
+            walked[target] = True
+            stack.append((target, iter(after[target])))
+        elif walked[target]:
+            back.add((id, target))
+    return order[:-1], back
+
+
+def _own(diagram: Diagram, node: etree._Element, around: frozenset[str]) -> _Way:
+    """Return what a node takes by itself: its limit, or the longest way through what it contains or calls."""
+    activity = next((activity for activity, drawn in _activities(diagram) if drawn is node), None)
+    if activity is None or activity.hold:
+        return 0, ()
+    if activity.time_limit is not None:
+        days = _working_days(activity.time_limit, diagram.subject.world.parameters, round_up=True)
+        return days, (node,)
+    if kind(node) == "subProcess":
+        return _longest(diagram, node, around)
+    called = diagram.subject.process_ids.get(activity.called)
+    if kind(node) == "callActivity" and called is not None and activity.called not in around:
+        process = next(process for process in called.processes if process.get("id") == activity.called)
+        return _longest(called, process, around | {activity.called})
+    return 0, ()
+
+
+def _working_days(limit: TimeLimit, parameters: Mapping[str, object], *, round_up: bool) -> int:
+    """Return a limit in working days: a week has five of its seven."""
+    value = parameters.get(limit.param) if limit.param else limit.value
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    if limit.unit == "wd":
+        return value
+    return -(-value * 5 // 7) if round_up else value * 5 // 7

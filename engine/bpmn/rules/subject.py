@@ -1,0 +1,297 @@
+"""A package as the lint rules see it: every file read once, every element with its name and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from lxml import etree
+
+from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
+from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
+from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
+from engine.bpmn.form import Form, FormError
+from engine.bpmn.package import Package
+from engine.bpmn.rules import World
+from engine.model import ProcessFacts
+
+SCOPES = ("process", "subProcess", "transaction", "adHocSubProcess")
+
+_KINDS = {
+    "startEvent": "开始事件",
+    "endEvent": "结束事件",
+    "intermediateCatchEvent": "中间事件",
+    "intermediateThrowEvent": "中间事件",
+    "boundaryEvent": "边界事件",
+    "task": "任务",
+    "userTask": "用户任务",
+    "manualTask": "手工任务",
+    "serviceTask": "服务任务",
+    "scriptTask": "脚本任务",
+    "sendTask": "发送任务",
+    "receiveTask": "接收任务",
+    "businessRuleTask": "规则任务",
+    "callActivity": "调用活动",
+    "subProcess": "子流程",
+    "exclusiveGateway": "排他网关",
+    "parallelGateway": "并行网关",
+    "inclusiveGateway": "包容网关",
+    "eventBasedGateway": "事件网关",
+    "sequenceFlow": "流向",
+    "process": "流程",
+    "lane": "泳道",
+    "participant": "泳池",
+    "message": "消息",
+    "error": "错误",
+    "transaction": "事务子流程",
+    "adHocSubProcess": "特设子流程",
+    "complexGateway": "复杂网关",
+    "multiInstanceLoopCharacteristics": "多实例",
+    "standardLoopCharacteristics": "循环",
+    "ioSpecification": "输入输出定义",
+    "potentialOwner": "指定的办理人",
+    "humanPerformer": "指定的办理人",
+    "performer": "指定的办理人",
+    "dataStore": "数据存储",
+    "dataStoreReference": "数据存储",
+    "signal": "信号",
+    "escalation": "升级",
+    "messageFlow": "消息流",
+    "group": "分组",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a rule says about one place."""
+
+    file: str
+    line: int
+    #: id and name of the element, "" when the file as a whole is meant
+    element: str
+    name: str
+    message: str
+    hint: str
+
+
+def bpmn(name: str) -> str:
+    return f"{{{BPMN}}}{name}"
+
+
+def camunda(name: str) -> str:
+    return f"{{{CAMUNDA}}}{name}"
+
+
+def kind(element: etree._Element) -> str:
+    """Return the local tag."""
+    return etree.QName(element).localname
+
+
+def extensions(element: etree._Element, namespace: str, name: str = "*") -> Iterator[etree._Element]:
+    """Return the elements of a namespace directly inside ``extensionElements``."""
+    for holder in element.iterchildren(bpmn("extensionElements")):
+        yield from holder.iterchildren(f"{{{namespace}}}{name}")
+
+
+def facts_of(element: etree._Element, name: str) -> list[etree._Element]:
+    return list(extensions(element, POWER, name))
+
+
+def kind_name(element: etree._Element) -> str:
+    """Return the kind of an element in Chinese, its tag where there is no word."""
+    return _KINDS.get(kind(element), kind(element))
+
+
+def title(element: etree._Element) -> str:
+    """Return how people call an element: its name in brackets, else its kind and id."""
+    if name := " ".join(element.get("name", "").split()):
+        return f"〈{name}〉"
+    called = kind_name(element)
+    return f"{called} {element.get('id')}" if element.get("id") else f"一个没有编号的{called}"
+
+
+@dataclass
+class Diagram:
+    """One BPMN file."""
+
+    file: str
+    root: etree._Element
+    subject: Subject = field(repr=False)
+
+    def at(self, element: etree._Element, message: str, hint: str) -> Place:
+        """Say something about an element; what has no id is shown at the element around it."""
+        owner = element
+        while owner is not None and not (owner.get("id") and etree.QName(owner).namespace == BPMN):
+            owner = owner.getparent()
+        id, name = ("", "") if owner is None else (owner.get("id", ""), owner.get("name", ""))
+        return Place(self.file, element.sourceline or 1, id, name, message, hint)
+
+    @property
+    def is_main(self) -> bool:
+        return self.file == self.subject.main
+
+    @cached_property
+    def elements(self) -> list[etree._Element]:
+        """All elements of the standard, without the picture and the extensions."""
+        return [
+            element
+            for element in self.root.iter(f"{{{BPMN}}}*")
+            if next(element.iterancestors(bpmn("extensionElements")), None) is None
+        ]
+
+    @cached_property
+    def processes(self) -> list[etree._Element]:
+        return list(self.root.iterchildren(bpmn("process")))
+
+    @cached_property
+    def scopes(self) -> list[etree._Element]:
+        """Every process and embedded sub-process."""
+        return [element for element in self.elements if kind(element) in SCOPES]
+
+    @cached_property
+    def nodes(self) -> list[etree._Element]:
+        return [element for element in self.elements if kind(element) in FLOW_NODES]
+
+    @cached_property
+    def flows(self) -> list[etree._Element]:
+        return [element for element in self.elements if kind(element) == "sequenceFlow"]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, etree._Element]:
+        return {element.get("id"): element for element in reversed(self.elements) if element.get("id")}
+
+    @cached_property
+    def outgoing(self) -> Mapping[str, list[etree._Element]]:
+        """Node id → the flows that leave it."""
+        return self._grouped("sourceRef")
+
+    @cached_property
+    def incoming(self) -> Mapping[str, list[etree._Element]]:
+        """Node id → the flows that enter it."""
+        return self._grouped("targetRef")
+
+    def _grouped(self, end: str) -> dict[str, list[etree._Element]]:
+        flows: dict[str, list[etree._Element]] = {}
+        for flow in self.flows:
+            flows.setdefault(flow.get(end, ""), []).append(flow)
+        return flows
+
+    def of_kind(self, *kinds: str) -> list[etree._Element]:
+        return [node for node in self.nodes if kind(node) in kinds]
+
+    def children(self, scope: etree._Element) -> list[etree._Element]:
+        """Return the nodes directly in a process or sub-process."""
+        return [node for node in self.nodes if node.getparent() is scope]
+
+    def successors(self, scope: etree._Element) -> dict[str, list[str]]:
+        """Return node id → ids of the nodes that may come next; a boundary event comes after what it hangs on."""
+        inside = [node.get("id") for node in self.children(scope) if node.get("id")]
+        after = {
+            id: [flow.get("targetRef", "") for flow in self.outgoing.get(id, ()) if flow.getparent() is scope]
+            for id in inside
+        }
+        for node in self.children(scope):
+            if kind(node) == "boundaryEvent" and node.get("attachedToRef", "") in after:
+                after[node.get("attachedToRef")].append(node.get("id", ""))  # only ids of this scope are kept below
+        return {id: [target for target in targets if target in after] for id, targets in after.items()}
+
+    def declared(self, tag: str, reference: str) -> etree._Element | None:
+        """Return the message or error a reference names; it may carry a prefix."""
+        wanted = reference.rpartition(":")[2]
+        return next((each for each in self.root.iterchildren(bpmn(tag)) if wanted and each.get("id") == wanted), None)
+
+    def sibling(self, name: str) -> str:
+        """Return the name inside the package of a file that the diagram names."""
+        return (PurePosixPath(self.file).parent / name).as_posix()
+
+    @cached_property
+    def facts(self) -> ProcessFacts | FactsError | None:
+        """What the diagram says, or why it cannot be read; None without a process."""
+        if not self.processes:
+            return None
+        try:
+            return read_facts(self.subject.package, None if self.is_main else self.file)
+        except FactsError as error:
+            return error
+
+
+@dataclass
+class Subject:
+    """A package with everything in it that can be read."""
+
+    package: Package
+    world: World
+    diagrams: list[Diagram] = field(default_factory=list)
+    refused: list[tuple[str, XmlRefused]] = field(default_factory=list)
+    tables: dict[str, DecisionTable] = field(default_factory=dict)
+    #: decision id → name of its file
+    table_files: dict[str, str] = field(default_factory=dict)
+    #: ids of decisions that stand in a second file: (id, file, line)
+    tables_twice: list[tuple[str, str, int]] = field(default_factory=list)
+    wrong_tables: list[tuple[str, DecisionError]] = field(default_factory=list)
+    forms: dict[str, Form] = field(default_factory=dict)
+    wrong_forms: list[tuple[str, FormError]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, package: Package, world: World) -> Subject:
+        """Read every file; what cannot be read is kept with the reason."""
+        subject = cls(package, world)
+        for name, data in package.files.items():
+            if name.endswith(".bpmn"):
+                subject._read_diagram(name, data)
+            elif name.endswith(".dmn"):
+                subject._read_tables(name, data)
+            elif name.endswith(".form"):
+                subject._read_form(name, data)
+        return subject
+
+    @cached_property
+    def main(self) -> str:
+        """Name of the item's own diagram, "" when there is none."""
+        own = [name for name in self.package.files if name.endswith(".bpmn") and "/" not in name]
+        return self.package.main if own else ""
+
+    @cached_property
+    def process_ids(self) -> Mapping[str, Diagram]:
+        """Process id → the diagram it is drawn in."""
+        return {p.get("id", ""): diagram for diagram in self.diagrams for p in diagram.processes}
+
+    @cached_property
+    def node_ids(self) -> frozenset[str]:
+        return frozenset(node.get("id", "") for diagram in self.diagrams for node in diagram.nodes)
+
+    def in_file(self, file: str, line: int, message: str, hint: str) -> Place:
+        """Say something about a file rather than an element."""
+        return Place(file, max(line, 1), "", "", message, hint)
+
+    def _read_diagram(self, name: str, data: bytes) -> None:
+        try:
+            self.diagrams.append(Diagram(name, read_xml(data).getroot(), self))
+        except XmlRefused as error:
+            self.refused.append((name, error))
+
+    def _read_tables(self, name: str, data: bytes) -> None:
+        try:
+            tables = read_decisions(data)
+        except DecisionError as error:
+            self.wrong_tables.append((name, error))
+            return
+        for id, table in tables.items():
+            if id in self.tables:
+                self.tables_twice.append((id, name, table.line))
+            else:
+                self.tables[id] = table
+                self.table_files[id] = name
+
+    def _read_form(self, name: str, data: bytes) -> None:
+        try:
+            self.forms[name] = Form.read(data)
+        except FormError as error:
+            self.wrong_forms.append((name, error))
+
+
+def listed(words: Iterable[str]) -> str:
+    """Join words as a Chinese list."""
+    return "、".join(words)

@@ -1,0 +1,109 @@
+"""Every expression of a package with the place it is written at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lxml import etree
+
+from engine.bpmn.decisions import DecisionTable
+from engine.bpmn.document import CAMUNDA
+from engine.bpmn.expressions import Expression, ExpressionError, UnaryTest, parse
+from engine.bpmn.form import Field
+from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, camunda, extensions, facts_of, kind, title
+
+_TIMERS = ("timeDate", "timeDuration", "timeCycle")
+
+
+@dataclass(frozen=True)
+class Written:
+    """An expression where it stands; ``parsed`` is None when it is none, and ``mistake`` says why."""
+
+    text: str
+    place: Place
+    #: how people call the place
+    where: str
+    parsed: Expression | UnaryTest | None
+    mistake: str = ""
+    #: a condition or a cell of a decision table
+    decides: bool = False
+
+    def say(self, message: str, hint: str) -> Place:
+        return replace(self.place, message=message, hint=hint)
+
+
+def written_in(subject: Subject) -> Iterator[Written]:
+    """Return every expression of the diagrams, decision tables and forms of a package."""
+    for diagram in subject.diagrams:
+        yield from _in_diagram(diagram)
+    for id, table in subject.tables.items():
+        yield from _in_table(subject, subject.table_files[id], table)
+    for file, form in subject.forms.items():
+        for asked in form.fields:
+            yield from _in_field(subject, file, asked)
+
+
+def parameters_of(node: etree._Element, direction: str) -> dict[str, str]:
+    """Return the ``input`` or ``output`` parameters of a service task; one that is no plain text comes as ""."""
+    return {
+        each.get("name", ""): "" if len(each) else (each.text or "").strip()
+        for holder in extensions(node, CAMUNDA, "inputOutput")
+        for each in holder.iterchildren(camunda(f"{direction}Parameter"))
+    }
+
+
+def _in_diagram(diagram: Diagram) -> Iterator[Written]:
+    for flow in diagram.flows:
+        for condition in flow.iterchildren(bpmn("conditionExpression")):
+            if text := (condition.text or "").strip():
+                yield _read(diagram, condition, f"流向{title(flow)}的条件", text, decides=True)
+    for element, where, text in _calculated(diagram):
+        if text.strip().startswith("="):
+            yield _read(diagram, element, where, text)
+    for call in diagram.of_kind("callActivity"):
+        for mapping in (*extensions(call, CAMUNDA, "in"), *extensions(call, CAMUNDA, "out")):
+            if text := mapping.get("source") or mapping.get("sourceExpression"):
+                yield _read(diagram, mapping, f"{title(call)}传递的数据", text)
+
+
+def _calculated(diagram: Diagram) -> Iterator[tuple[etree._Element, str, str]]:
+    """Return what is an expression only when it starts with “=”: element, place and text."""
+    for process in diagram.processes:
+        for item in facts_of(process, "item"):
+            yield item, "事项的标题（subject）", item.get("subject", "")
+    for error in diagram.root.iterchildren(bpmn("error")):
+        yield error, f"错误{title(error)}的代码", error.get("errorCode", "")
+    for element in diagram.elements:
+        if kind(element) in _TIMERS and element.text:
+            yield element, f"{title(element.getparent().getparent())}的时间", element.text
+    for node in diagram.of_kind("serviceTask"):
+        for holder in extensions(node, CAMUNDA, "inputOutput"):
+            for each in holder.iterchildren(f"{{{CAMUNDA}}}*"):
+                yield each, f"{title(node)}的 {each.get('name', '')}", each.text or ""
+
+
+def _read(diagram: Diagram, element: etree._Element, where: str, text: str, *, decides: bool = False) -> Written:
+    text = text.strip().removeprefix("=").strip()
+    place = diagram.at(element, "", "")
+    try:
+        return Written(text, place, where, parse(text), decides=decides)
+    except ExpressionError as error:
+        return Written(text, place, where, None, str(error), decides)
+
+
+def _in_table(subject: Subject, file: str, table: DecisionTable) -> Iterator[Written]:
+    where = f"决策表〈{table.name}〉"
+    cells = [(f"{where}的表头", column.line, column.expression) for column in table.inputs]
+    for number, rule in enumerate(table.rules, 1):
+        cells += [(f"{where}第 {number} 行", rule.line, cell) for cell in (*rule.tests, *rule.results)]
+    for place, line, cell in cells:
+        at = replace(subject.in_file(file, line, "", ""), element=table.id, name=table.name)
+        yield Written(cell.text, at, place, cell, decides=True)
+
+
+def _in_field(subject: Subject, file: str, asked: Field) -> Iterator[Written]:
+    at = replace(subject.in_file(file, asked.line, "", ""), element=asked.id, name=asked.label)
+    for expression in (asked.hide, asked.limit_min, asked.limit_max):
+        if expression is not None:
+            yield Written(expression.text, at, f"表单的〈{asked.label}〉", expression)

@@ -1,0 +1,345 @@
+"""Running the scenarios of an item on a real engine, and counting what they take of the diagram."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import insert, select
+
+from engine.clock import LOCAL, FrozenClock, local_date, start_of
+from engine.demo.people import People, load_people
+from engine.demo.story import sample_picture
+from engine.errors import EngineError
+from engine.identifiers import new_id
+from engine.process_engine import ProcessEngine
+from engine.services.course import PASSED_KINDS
+from engine.services.deployed import Deployed
+from engine.services.matters import Upload
+from engine.store.tables import document, event_log, process_instance, register_entry, role, task
+from engine.workdays import add_workdays
+
+#: scenarios begin on an ordinary Monday morning
+MONDAY = datetime(2026, 3, 16, 9, 0, tzinfo=LOCAL)
+
+
+@dataclass
+class Coverage:
+    """What of one item the scenarios have taken: flows, decision rows and refusals, counted from the files."""
+
+    flows: set[str]
+    rows: set[tuple[str, str]]
+    refusals: set[tuple[str, str]]
+    taken_flows: set[str] = field(default_factory=set)
+    taken_rows: set[tuple[str, str]] = field(default_factory=set)
+    taken_refusals: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def total(self) -> int:
+        return len(self.flows) + len(self.rows) + len(self.refusals)
+
+    @property
+    def missed(self) -> list[str]:
+        """Return what no scenario takes, as sentences."""
+        return [
+            *(f"连线 {flow}" for flow in sorted(self.flows - self.taken_flows)),
+            *(f"{table} 的行 {row}" for table, row in sorted(self.rows - self.taken_rows)),
+            *(f"{file} 的不予原因 {code}" for file, code in sorted(self.refusals - self.taken_refusals)),
+        ]
+
+
+@dataclass(frozen=True)
+class ScenarioRun:
+    name: str
+    #: what came out otherwise than expected, "" when all was right
+    problem: str
+
+
+@dataclass(frozen=True)
+class FolderRun:
+    folder: str
+    runs: tuple[ScenarioRun, ...]
+    coverage: Coverage
+
+    @property
+    def holds(self) -> bool:
+        """Every scenario came out as expected and nothing was missed."""
+        return bool(self.runs) and not self.coverage.missed and not any(run.problem for run in self.runs)
+
+
+def run_folder(folder: Path, processes: Path) -> FolderRun:
+    """Deploy one item into a fresh county and play all its scenarios.
+
+    :raises InvalidProcess: the item may not be deployed at all.
+    """
+    scenarios = json.loads((folder / "scenarios.json").read_text("utf-8"))
+    with tempfile.TemporaryDirectory(prefix="sihua-scenarios") as place:
+        clock = FrozenClock(MONDAY)
+        engine = ProcessEngine(f"sqlite:///{place}/county.db", files=Path(place), clock=clock, processes=processes)
+        try:
+            engine.county.load_lists()
+            stage = Stage(engine, clock, load_people(engine, clock), folder)
+            runs = tuple(ScenarioRun(each["name"], stage.play(each)) for each in scenarios)
+        finally:
+            engine.close()
+    return FolderRun(folder.name, runs, stage.coverage)
+
+
+class Stage:
+    """One county in which the scenarios of one item are played one after the other."""
+
+    def __init__(self, engine: ProcessEngine, clock: FrozenClock, people: People, folder: Path) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._people = people
+        item = engine.repository.deploy(folder)
+        self._item_id = item.id
+        with engine.database.read() as connection:
+            self._lanes = dict(connection.execute(select(role.c.lane, role.c.code)).all())
+            self._deployed = engine.repository.deployed(item.definition_id)
+        self.coverage = count(self._deployed)
+
+    def play(self, scenario: Mapping) -> str:
+        """Play one scenario; return what came out otherwise than expected."""
+        self._clock.at = MONDAY
+        unit = str(scenario["start"]["unit"])
+        try:
+            self._give(unit, scenario.get("given", {}))
+            matter = self._start(unit, scenario["start"])
+            for number, step in enumerate(scenario["steps"], 1):
+                try:
+                    self._step(matter, unit, step)
+                except (EngineError, KeyError, StopIteration) as error:
+                    return f"第 {number} 步（{step.get('task') or step['do']}）没有办成：{error!r}"
+        except (EngineError, KeyError) as error:
+            return f"没有办成：{error!r}"
+        return self._compare(matter, scenario["expect"])
+
+    # --- acts -------------------------------------------------------------------------------------------------------
+
+    def _give(self, unit: str, given: Mapping[str, Sequence[Mapping]]) -> None:
+        for code, entries in given.items():
+            for position, entry in enumerate(entries, 1):
+                with self._engine.database.write() as connection:
+                    number = len(connection.execute(select(register_entry.c.id)).all()) + position
+                    connection.execute(
+                        insert(register_entry).values(
+                            id=new_id(),
+                            register=code,
+                            unit_id=self._people.unit(unit),
+                            year=local_date(self._clock.now()).year,
+                            number=number,
+                            data=dict(entry),
+                            call_key=f"given:{new_id()}",
+                            entered_at=self._clock.now(),
+                        )
+                    )
+
+    def _start(self, unit: str, start: Mapping) -> _Matter:
+        data, files = self._values(unit, start["data"], None, None)
+        by = None if start["by"] == "applicant" else self._person(unit, start["by"])
+        started = self._engine.runtime.start(
+            self._item_id, unit_id=self._people.unit(unit), data=data, files=files, by=by
+        )
+        return _Matter(started.matter_id, started.receipt, started.code)
+
+    def _step(self, matter: _Matter, unit: str, step: Mapping) -> None:
+        if step["do"] == "advance":
+            day = add_workdays(local_date(self._clock.now()), int(step["days"]))
+            self._clock.at = start_of(day) + (MONDAY - start_of(local_date(MONDAY)))
+            return
+        if step["do"] == "message":
+            self._message(matter, unit, step)
+            return
+        task_id = self._task(matter, str(step["task"]))
+        by = self._person(unit, str(step["by"]))
+        data, files = self._values(unit, step.get("data", {}), task_id, by)
+        tasks = self._engine.tasks
+        match step["do"]:
+            case "complete":
+                tasks.complete(task_id, by=by, data=data, files=files)
+            case "attach":
+                for name, uploads in files.items():
+                    for upload in uploads:
+                        tasks.attach(task_id, by=by, field=name, upload=upload)
+            case "recuse":
+                tasks.recuse(task_id, by=by, reason=data["reason"][0])
+            case "delegate" | "appoint":
+                reason = data.get("reason", ["指定专人办理"])[0]
+                tasks.delegate(task_id, by=by, to=self._person(unit, str(step["to"])), reason=reason)
+            case other:
+                raise KeyError(other)
+
+    def _message(self, matter: _Matter, unit: str, step: Mapping) -> None:
+        data, files = self._values(unit, step.get("data", {}), None, None)
+        own = step["by"] == "applicant"
+        self._engine.runtime.correlate(
+            matter.receipt,
+            message=str(step["message"]),
+            code=matter.code if own else "",
+            by=None if own else self._person(unit, str(step["by"])),
+            note=data.get("note", [""])[0],
+            files=files,
+        )
+
+    # --- references -------------------------------------------------------------------------------------------------
+
+    def _person(self, unit: str, reference: str) -> str:
+        """Return who a lane name or a reference means in that village."""
+        name, _, number = reference.partition(":")
+        if name == "@villager":
+            return self._villagers(unit)[int(number or 1) - 1]
+        lane = reference.removeprefix("@post:")
+        code = self._lanes[lane]
+        return next(
+            self._people.posts[place, code] for place in self._places(unit) if (place, code) in self._people.posts
+        )
+
+    def _places(self, unit: str) -> Iterator[str]:
+        """Yield the names of the village and of the units above it."""
+        names = {each.id: each for each in self._engine.identity.units()}
+        place = names[self._people.unit(unit)]
+        while place is not None:
+            yield place.name
+            place = names.get(place.parent_id)
+
+    def _villagers(self, unit: str) -> list[str]:
+        in_post = set(self._people.posts.values())
+        return [
+            person_id
+            for person_id in self._people.of_unit(unit)
+            if person_id not in in_post and person_id not in self._people.related
+        ]
+
+    def _values(
+        self, unit: str, data: Mapping[str, object], task_id: str | None, by: str | None
+    ) -> tuple[dict[str, list[str]], dict[str, list[Upload]]]:
+        """Return (typed values, uploads): references are looked up, sample pictures made."""
+        values: dict[str, list[str]] = {}
+        files: dict[str, list[Upload]] = {}
+        for key, given in data.items():
+            for each in given if isinstance(given, list) else [given]:
+                text = str(each)
+                if text.startswith("@photo"):
+                    name = f"{text.removeprefix('@')}.png"
+                    files.setdefault(key, []).append(Upload(name, io.BytesIO(sample_picture())))
+                elif text == "@basis":
+                    page = self._engine.tasks.open(str(task_id), by=str(by))
+                    values.setdefault(key, []).append(page.choices[key][0].value)
+                else:
+                    values.setdefault(key, []).append(self._person(unit, text) if text.startswith("@") else text)
+        return values, files
+
+    def _task(self, matter: _Matter, element: str) -> str:
+        with self._engine.database.read() as connection:
+            ids = connection.scalars(
+                select(task.c.id).where(
+                    task.c.instance_id == matter.id, task.c.element == element, task.c.state == "open"
+                )
+            )
+            found = ids.first()
+        if found is None:
+            raise KeyError(f"{element} 现在没有开着")
+        return found
+
+    # --- what came of it --------------------------------------------------------------------------------------------
+
+    def _compare(self, matter: _Matter, expect: Mapping) -> str:
+        with self._engine.database.read() as connection:
+            row = connection.execute(select(process_instance).where(process_instance.c.id == matter.id)).one()
+            events = connection.execute(
+                select(event_log).where(event_log.c.instance_id == matter.id).order_by(event_log.c.number)
+            ).all()
+            entries = connection.scalars(
+                select(register_entry.c.register).where(register_entry.c.instance_id == matter.id)
+            ).all()
+            templates = connection.scalars(
+                select(document.c.template).where(document.c.instance_id == matter.id).order_by(document.c.at)
+            ).all()
+            assignees = connection.execute(
+                select(task.c.element, task.c.assignee_id).where(
+                    task.c.instance_id == matter.id, task.c.state == "open"
+                )
+            ).all()
+        self._take(events, row.refusal)
+        got = {
+            "state": row.state,
+            "refused": {"reason": (row.refusal or {}).get("code")} if row.refusal else None,
+            "path": [event.element for event in events if event.kind in PASSED_KINDS],
+            "entries": {code: entries.count(code) for code in entries},
+            "documents": list(templates),
+            "assignee": {each.element: self._posts_of(each.assignee_id) for each in assignees},
+        }
+        return _difference(got, expect)
+
+    def _posts_of(self, person_id: str | None) -> list[str]:
+        """Return the lanes of a person's posts; [] for nobody."""
+        return [post.lane for post in self._engine.identity.actor(person_id).posts] if person_id else []
+
+    def _take(self, events: Sequence, refusal: Mapping | None) -> None:
+        facts = self._deployed.facts
+        for event in events:
+            self.coverage.taken_flows |= set(str(event.data.get("flow") or "").split())
+            if event.data.get("rows"):
+                decision = facts.activity(event.element).decision
+                self.coverage.taken_rows |= {(decision, str(row)) for row in event.data["rows"]}
+        if refusal:
+            done = [event.element for event in events if event.kind == "completed"]
+            last = facts.activity(done[-1]) if done else None
+            self.coverage.taken_refusals |= {(last.form if last else "", str(refusal["code"]))}
+            self.coverage.taken_refusals |= {
+                (table, str(refusal["code"])) for table in self._deployed.definition.tables
+            }
+
+
+@dataclass(frozen=True)
+class _Matter:
+    id: str
+    receipt: str
+    code: str
+
+
+def count(deployed: Deployed) -> Coverage:
+    """Count from the files what there is to take: flows, rows of every table, refusal codes of tables and forms."""
+    tables = deployed.definition.tables
+    refusals = {
+        (name, option.value)
+        for name, form in deployed.forms.items()
+        for each in form.fields
+        if each.key == "refusal.code"
+        for option in each.options
+    }
+    for table_id, table in tables.items():
+        refusals |= {(table_id, code) for code in table.output_literals("code") - {""}}
+    return Coverage(
+        flows={flow.id for flow in deployed.facts.flows},
+        rows={(table_id, rule.id) for table_id, table in tables.items() for rule in table.rules},
+        refusals=refusals,
+    )
+
+
+def _difference(got: Mapping[str, object], expect: Mapping[str, object]) -> str:
+    for key, wanted in expect.items():
+        have = got.get(key)
+        if key == "assignee":
+            problem = _wrong_assignee(have, wanted)  # type: ignore[arg-type]
+            if problem:
+                return problem
+        elif have != wanted:
+            return f"{key} 应是 {wanted}，实际是 {have}"
+    return ""
+
+
+def _wrong_assignee(have: Mapping[str, list[str]], wanted: Mapping[str, str | None]) -> str:
+    """``wanted`` names for each open step the lane of who has it, or null for 没人办."""
+    if set(have) != set(wanted):
+        return f"开着的步骤应是 {list(wanted)}，实际是 {list(have)}"
+    for element, lane in wanted.items():
+        if (lane is None and have[element]) or (lane is not None and lane not in have[element]):
+            return f"{element} 应轮到 {lane or '没人'}，实际是 {have[element]}"
+    return ""

@@ -1,0 +1,1 @@
+"""What the engine offers: one public method, one transaction."""

@@ -1,0 +1,369 @@
+"""The course of one matter as rows tell it: steps, submissions, papers, timeline; no state is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, select
+
+from engine.bpmn.form import Form
+from engine.masking import mask_text
+from engine.model import Activity
+from engine.services import limits
+from engine.services.deployed import Deployed
+from engine.services.forecast import refusing
+from engine.services.limits import limit_text
+from engine.services.permission import Directory
+from engine.store.tables import (
+    attachment,
+    comment,
+    document,
+    event_log,
+    person,
+    submission,
+    subscription,
+    task,
+)
+from engine.views import Attachment, Comment, Document, Fact, StepLine, Stop, Summary, TimelineEntry
+
+#: kinds of nodes that are a step to people
+STEP_KINDS = ("userTask", "manualTask", "businessRuleTask", "serviceTask", "receiveTask", "callActivity")
+#: those of them that tell people something
+PEOPLES_KINDS = ("userTask", "manualTask", "businessRuleTask", "receiveTask", "callActivity")
+#: events that say a node has been passed
+PASSED_KINDS = (
+    "started",
+    "completed",
+    "decided",
+    "called",
+    "received",
+    "branched",
+    "interrupted",
+    "passed",
+    "ended",
+)
+
+TITLES = {
+    "started": "受理",
+    "completed": "{step}",
+    "decided": "{step}",
+    "called": "{step}",
+    "received": "{step}",
+    "interrupted": "{step}",
+    "ended": "{step}",
+    "claimed": "领办〈{step}〉",
+    "released": "放回〈{step}〉",
+    "delegated": "转办〈{step}〉",
+    "appointed": "指定专人办〈{step}〉",
+    "assigned": "〈{step}〉换人办",
+    "recused": "申报回避〈{step}〉",
+    "reminded": "催办",
+    "commented": "监督意见",
+}
+
+
+@dataclass(frozen=True)
+class Course:
+    """Everything the log and the rows say of one matter, read once."""
+
+    deployed: Deployed
+    row: Row
+    directory: Directory
+    events: list[Row]
+    tasks: list[Row]
+    holds: list[Row]
+    names: Mapping[str, str]
+    now: datetime
+
+    @classmethod
+    def read(cls, connection: Connection, deployed: Deployed, row: Row, directory: Directory, now: datetime) -> Course:
+        """Read the course in four selects."""
+        events = connection.execute(
+            select(event_log).where(event_log.c.instance_id == row.id).order_by(event_log.c.number)
+        ).all()
+        tasks = connection.execute(
+            select(task).where(task.c.instance_id == row.id).order_by(task.c.created_at, task.c.id)
+        ).all()
+        holds = connection.execute(
+            select(subscription).where(subscription.c.instance_id == row.id, subscription.c.hold != "")
+        ).all()
+        people = {event.actor_id for event in events} | {event.on_behalf_of for event in events}
+        people |= {each.assignee_id for each in tasks} | {row.started_by}
+        names = connection.execute(select(person.c.id, person.c.name).where(person.c.id.in_(people - {None})))
+        return cls(deployed, row, directory, events, tasks, holds, dict(names.all()), now)
+
+    # --- steps ------------------------------------------------------------------------------------------------------
+
+    def steps(self, *, automatic: bool = True) -> tuple[StepLine, ...]:
+        """Return the steps in the order of the diagram: done, now, late, to come, or not needed here.
+
+        Without ``automatic`` only what people do, what is waited for and what a table decides.
+        """
+        aside = refusing(self.deployed)
+        kinds = STEP_KINDS if automatic else PEOPLES_KINDS
+        lines = [self._step(activity) for activity in self.deployed.facts.activities if activity.kind in kinds]
+        return tuple(
+            line
+            for line in lines
+            if line.state in ("done", "now", "late") or not (line.element in aside or line.kind == "receiveTask")
+        )
+
+    def _step(self, activity: Activity) -> StepLine:
+        current = next((t for t in self.tasks if t.element == activity.id and t.state == "open"), None)
+        done = next((t for t in reversed(self.tasks) if t.element == activity.id and t.state == "completed"), None)
+        event = next((e for e in reversed(self.events) if e.element == activity.id and e.kind in PASSED_KINDS), None)
+        held = any(hold.element == activity.id for hold in self.holds)
+        shown = current or done
+        return StepLine(
+            activity.id,
+            activity.name,
+            activity.kind,
+            activity.lane,
+            self._state(activity, current, event, held),
+            self._who(shown),
+            event.at if event and not current else None,
+            limit_text(shown.limit_value, shown.limit_unit) if shown else self._planned_limit(activity),
+            activity.documentation,
+            self.deployed.branches(activity.id),
+        )
+
+    def _state(self, activity: Activity, current: Row | None, event: Row | None, held: bool) -> str:
+        if current is not None:
+            clock = limits.running(
+                current.created_at, current.due_at, current.limit_value, current.limit_unit, self.now
+            )
+            return "late" if clock.state in ("yellow", "red") else "now"
+        if held:
+            return "now"
+        if activity.id in (self.row.ahead or ()) and self.row.state == "open":
+            return "todo"
+        return "done" if event else "pass"
+
+    def _who(self, row: Row | None) -> str:
+        if row is None:
+            return ""
+        name = self.names.get(row.completed_by or row.assignee_id or "", "")
+        absent = self.names.get(row.on_behalf_of or "", "")
+        return f"{name}（代 {absent}）" if absent else name
+
+    def _planned_limit(self, activity: Activity) -> str:
+        limit = activity.time_limit
+        return limit_text(limit.value, limit.unit) if limit and limit.value is not None else ""
+
+    def position(self, steps: tuple[StepLine, ...]) -> tuple[int, int]:
+        """Return (number of the step the matter is at, steps this matter takes); only what people do counts."""
+        taken = [line for line in steps if line.kind in ("userTask", "manualTask") and line.state != "pass"]
+        at = next((i for i, line in enumerate(taken, 1) if line.state in ("now", "late")), 0)
+        return at or sum(line.state == "done" for line in taken), len(taken)
+
+    def marks(self) -> dict[str, str]:
+        """Return element id → done, now, late for colouring the diagram."""
+        marks = {event.element: "done" for event in self.events if event.kind in PASSED_KINDS}
+        marks |= {str(event.data["flow"]): "done" for event in self.events if event.data.get("flow")}
+        return marks | {line.element: line.state for line in self.steps() if line.state in ("now", "late")}
+
+    # --- where it stands --------------------------------------------------------------------------------------------
+
+    def stops(self) -> tuple[Stop, ...]:
+        """Return where an open matter stands: open tasks, and waits that hold the clock."""
+        stops = [
+            Stop(
+                each.step,
+                each.element,
+                each.id,
+                self._holder(each),
+                each.created_at,
+                limits.running(each.created_at, each.due_at, each.limit_value, each.limit_unit, self.now),
+            )
+            for each in self.tasks
+            if each.state == "open"
+        ]
+        waits = [
+            Stop(
+                self.deployed.facts.activity(hold.element).name,
+                hold.element,
+                None,
+                "申请人",
+                hold.created_at,
+                limits.held(hold.hold, hold.created_at, self.now),
+            )
+            for hold in self.holds
+        ]
+        return (*stops, *waits)
+
+    def _holder(self, row: Row) -> str:
+        if row.unmanned:
+            return f"{row.lane}空缺，没人办"
+        return self.directory.title(row.assignee_id, row.lane)
+
+    # --- what happened ----------------------------------------------------------------------------------------------
+
+    def timeline(self) -> tuple[TimelineEntry, ...]:
+        """Return what happened, newest first; how the diagram branched is left to the picture."""
+        entries: list[TimelineEntry] = []
+        before: datetime | None = None
+        for event in self.events:
+            if event.kind not in TITLES:
+                continue
+            entries.append(self._entry(event, before))
+            before = event.at
+        return tuple(reversed(entries))
+
+    def _entry(self, event: Row, before: datetime | None) -> TimelineEntry:
+        step = self.step_name(event.element)
+        return TimelineEntry(
+            event.number,
+            event.kind,
+            TITLES[event.kind].format(step=step) or step,
+            self._detail(event),
+            event.at,
+            event.acted_at,
+            self._actor(event),
+            _dwell(before, event.at),
+        )
+
+    def _actor(self, event: Row) -> str:
+        if event.actor_id is None:
+            return "申请人" if event.kind in ("started", "received", "interrupted", "reminded") else "系统"
+        name = self.names.get(event.actor_id, "")
+        post = str(event.data.get("post", "")) or self.directory.title(event.actor_id).partition(" ")[0]
+        absent = self.names.get(event.on_behalf_of or "", "")
+        return f"{post} {name}（代 {absent}）" if absent else f"{post} {name}".strip()
+
+    def _detail(self, event: Row) -> str:
+        rows = event.data.get("rows")
+        if rows:
+            return self._rule_text(event.element, str(rows[0]))
+        return ""
+
+    def _rule_text(self, element: str, rule_id: str) -> str:
+        table = self.deployed.definition.tables.get(self.deployed.facts.activity(element).decision)
+        if table is None:
+            return ""
+        ids = [rule.id for rule in table.rules]
+        return f"《{table.name}》第 {ids.index(rule_id) + 1} 行" if rule_id in ids else f"《{table.name}》"
+
+    def step_name(self, element: str) -> str:
+        """Return the name of an element as people read it."""
+        if not element:
+            return ""
+        return self.deployed.facts.activity(element).name or element
+
+
+def _dwell(before: datetime | None, at: datetime) -> str:
+    if before is None:
+        return ""
+    minutes = int((at - before).total_seconds() // 60)
+    days, hours = minutes // 1440, minutes % 1440 // 60
+    if days:
+        return f"{days} 天 {hours} 小时" if hours else f"{days} 天"
+    if hours:
+        return f"{hours} 小时 {minutes % 60} 分" if minutes % 60 else f"{hours} 小时"
+    return f"{minutes} 分" if minutes else ""
+
+
+def summaries(connection: Connection, deployed: Deployed, row: Row, *, unmasked: bool) -> tuple[Summary, ...]:
+    """Return what was submitted in each step, oldest first; personal values masked unless ``unmasked``."""
+    rows = connection.execute(
+        select(submission, person.c.name.label("person"))
+        .outerjoin(person, person.c.id == submission.c.by)
+        .where(submission.c.instance_id == row.id)
+        .order_by(submission.c.at, submission.c.id)
+    ).all()
+    people = _people_named(connection, deployed, rows)
+    return tuple(
+        Summary(each.title, each.person or "申请人", each.at, facts)
+        for each in rows
+        if (
+            facts := facts_of(
+                deployed.form_of(deployed.facts.activity(each.element)), each.data, people, unmasked=unmasked
+            )
+        )
+    )
+
+
+def facts_of(
+    form: Form | None, data: Mapping[str, object], people: Mapping[str, str], *, unmasked: bool
+) -> tuple[Fact, ...]:
+    """Return submitted values as people read them; files are listed with the papers."""
+    if form is None:
+        note = str(data.get("note") or "")
+        return (Fact("说明", note if unmasked else mask_text(note)),) if note else ()
+    facts = []
+    for label, text, field in form.display(data):
+        if field.type == "filepicker":
+            continue
+        if field.source == "person":
+            text = "、".join(people.get(part, part) for part in text.split("、"))
+        if field.personal and not unmasked:
+            # Inside the offices names stand in full, numbers do not (DOMAIN §5).
+            text = mask_text(text)
+        facts.append(Fact(label, text, field.personal))
+    return tuple(facts)
+
+
+def _people_named(connection: Connection, deployed: Deployed, rows: list[Row]) -> dict[str, str]:
+    ids: set[str] = set()
+    for each in rows:
+        form = deployed.form_of(deployed.facts.activity(each.element))
+        for field in form.fields if form else ():
+            if field.source == "person":
+                value = value_at(each.data, field.key)
+                ids |= set(value) if isinstance(value, list) else {value}
+    found = connection.execute(select(person.c.id, person.c.name).where(person.c.id.in_(ids - {None, ""})))
+    return dict(found.all())
+
+
+def value_at(data: Mapping[str, object], key: str) -> object:
+    """Return the value under a dotted key; None where there is none."""
+    for part in key.split("."):
+        data = data.get(part) if isinstance(data, Mapping) else None  # type: ignore[assignment]
+    return data
+
+
+def attachments(connection: Connection, instance_id: str) -> tuple[Attachment, ...]:
+    """Return the papers of a matter in the order they came."""
+    rows = connection.execute(
+        select(attachment, person.c.name.label("person"))
+        .outerjoin(person, person.c.id == attachment.c.by)
+        .where(attachment.c.instance_id == instance_id)
+        .order_by(attachment.c.at, attachment.c.id)
+    )
+    return tuple(attachment_view(row, row.person or "申请人") for row in rows)
+
+
+def attachment_view(row: Row, by: str) -> Attachment:
+    """Return an attachment row as people see it."""
+    return Attachment(
+        row.id,
+        row.name,
+        row.field,
+        row.media_type,
+        row.size,
+        row.step,
+        by,
+        row.at,
+        row.state,
+        row.preview_sha256 is not None,
+    )
+
+
+def documents(connection: Connection, instance_id: str) -> tuple[Document, ...]:
+    """Return the documents made in a matter."""
+    rows = connection.execute(
+        select(document).where(document.c.instance_id == instance_id).order_by(document.c.at, document.c.id)
+    )
+    return tuple(Document(row.id, row.title, row.template, row.at, row.sha256 is not None) for row in rows)
+
+
+def comments(connection: Connection, instance_id: str) -> tuple[Comment, ...]:
+    """Return what was said beside a matter, newest first."""
+    rows = connection.execute(
+        select(comment, person.c.name.label("person"))
+        .outerjoin(person, person.c.id == comment.c.by)
+        .where(comment.c.instance_id == instance_id)
+        .order_by(comment.c.at.desc())
+    )
+    return tuple(Comment(row.person or "申请人", row.at, row.text, row.kind) for row in rows)

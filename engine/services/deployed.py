@@ -1,0 +1,53 @@
+"""One version of an item, ready to use: its package, what it says, its forms and its executable definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from engine.bpmn.definition import Definition
+from engine.bpmn.expressions import resolve
+from engine.bpmn.form import Form
+from engine.bpmn.package import Package
+from engine.model import Activity, ProcessFacts
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Shared by all matters of the version; nobody writes to it."""
+
+    package: Package
+    definition: Definition
+    #: file name → form
+    forms: Mapping[str, Form]
+
+    @classmethod
+    def read(cls, package: Package) -> Deployed:
+        """Read everything a package holds; raises what its readers raise."""
+        forms = {name: Form.read(data) for name, data in package.files.items() if name.endswith(".form")}
+        return cls(package, Definition.read(package), forms)
+
+    @property
+    def facts(self) -> ProcessFacts:
+        return self.definition.facts
+
+    @property
+    def start_form(self) -> Form | None:
+        return self.forms.get(self.facts.start_form)
+
+    def form_of(self, activity: Activity) -> Form | None:
+        """Return the form a step, or the start, is filled in with."""
+        return self.start_form if activity.kind == "startEvent" else self.forms.get(activity.form)
+
+    def subject(self, data: Mapping[str, object], functions: Mapping[str, Callable]) -> str:
+        """Return the one line that names a matter."""
+        text = resolve(self.facts.subject, data, functions) if self.facts.subject else ""
+        return str(text or self.facts.name)
+
+    def branches(self, element: str) -> tuple[str, ...]:
+        """Return where a step leads: 〈审批用印〉, or one sentence per answer of the gateway behind it."""
+        flows = [flow for flow in self.facts.flows if flow.source == element]
+        if len(flows) == 1 and self.facts.activity(flows[0].target).kind == "exclusiveGateway":
+            return self.branches(flows[0].target)
+        named = [(flow.name, self.facts.activity(flow.target).name) for flow in flows]
+        return tuple(f"{answer} → 〈{target}〉" if answer else f"〈{target}〉" for answer, target in named if target)

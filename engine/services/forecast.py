@@ -1,0 +1,107 @@
+"""What can still come in a matter: the way ahead in the diagram, as far as the data decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from engine.bpmn.expressions import ExpressionError, parse
+from engine.model import Flow
+from engine.services.deployed import Deployed
+
+
+def ahead(deployed: Deployed, places: Iterable[str], data: Mapping[str, object]) -> set[str]:
+    """Return the ids of the elements reachable from ``places``.
+
+    A gateway whose condition rests only on values that no step to come will write takes its one branch; where
+    anything is still open, all branches stay possible.
+    """
+    places = tuple(places)
+    possible = _reach(deployed, places, lambda _: None)
+    unsettled = {name for element in possible for name in _written(deployed, element)}
+    return _reach(deployed, places, lambda flow: _holds(flow, data, unsettled))
+
+
+def refusing(deployed: Deployed) -> set[str]:
+    """Return the elements from which only error ends can be reached: the branch of a refusal."""
+    facts = deployed.facts
+    good = {a.id for a in facts.activities if a.kind == "endEvent" and not a.error_code}
+    return {
+        activity.id
+        for activity in facts.activities
+        if not (_reach(deployed, (activity.id,), lambda _: None) | {activity.id}) & good
+    }
+
+
+def _reach(deployed: Deployed, places: Iterable[str], holds: Callable[[Flow], bool | None]) -> set[str]:
+    outgoing = _forward(deployed)
+    found: set[str] = set()
+    todo = [flow for place in places for flow in outgoing.get(place, [])]
+    while todo:
+        target = todo.pop().target
+        if target in found:
+            continue
+        found.add(target)
+        todo += _taken(outgoing.get(target, []), holds)
+    return found
+
+
+def _forward(deployed: Deployed) -> dict[str, list[Flow]]:
+    """Return element id → outgoing flows without those that lead back: a return is not the way ahead."""
+    outgoing: dict[str, list[Flow]] = {}
+    for flow in deployed.facts.flows:
+        outgoing.setdefault(flow.source, []).append(flow)
+    back = _back_flows(outgoing, [a.id for a in deployed.facts.activities if a.kind in ("startEvent", "boundaryEvent")])
+    return {source: [flow for flow in flows if flow.id not in back] for source, flows in outgoing.items()}
+
+
+def _back_flows(outgoing: Mapping[str, list[Flow]], roots: Iterable[str]) -> set[str]:
+    """Return the flows that close a loop: their target is still being walked through when they are met."""
+    back: set[str] = set()
+    done: set[str] = set()
+    for root in roots:
+        path: list[tuple[str, list[Flow]]] = [(root, list(outgoing.get(root, ())))]
+        walking = {root}
+        while path:
+            node, flows = path[-1]
+            if not flows:
+                path.pop()
+                walking.discard(node)
+                done.add(node)
+                continue
+            flow = flows.pop(0)
+            if flow.target in walking:
+                back.add(flow.id)
+            elif flow.target not in done:
+                walking.add(flow.target)
+                path.append((flow.target, list(outgoing.get(flow.target, ()))))
+    return back
+
+
+def _taken(flows: list[Flow], holds: Callable[[Flow], bool | None]) -> list[Flow]:
+    """Return the flows that may be taken; the default, which has no condition, only when no other surely is."""
+    answers = {flow.id: holds(flow) for flow in flows if flow.condition}
+    certain = [flow for flow in flows if answers.get(flow.id)]
+    if certain and None not in answers.values():
+        return certain[:1]
+    return [flow for flow in flows if answers.get(flow.id) is not False]
+
+
+def _holds(flow: Flow, data: Mapping[str, object], unsettled: set[str]) -> bool | None:
+    """Return whether a flow is taken; None while that is open."""
+    if not flow.condition:
+        return None
+    try:
+        expression = parse(flow.condition.removeprefix("="))
+        if expression.names & unsettled or expression.calls:
+            return None
+        return bool(expression.evaluate(data, {}))
+    except ExpressionError:
+        return None
+
+
+def _written(deployed: Deployed, element: str) -> set[str]:
+    """Return the top-level names a step will write."""
+    activity = deployed.facts.activity(element)
+    form = deployed.forms.get(activity.form)
+    names = {field.key.partition(".")[0] for field in form.fields} if form else set()
+    return names | {activity.result} if activity.result else names

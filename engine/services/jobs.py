@@ -1,0 +1,130 @@
+"""What happens after commit: pictures, documents, reassigning after a term has ended. Each job is done once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from sqlalchemy import Row, select, update
+
+from engine.pictures import PictureError, clean
+from engine.services.permission import in_force
+from engine.services.repository import Repository, definition_row
+from engine.services.staffing import reassign
+from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.store.files import FileStore
+from engine.store.tables import appointment, attachment, document, job, process_instance, task
+from engine.typesetting import TypesettingError, typeset
+from engine.views import Incident
+
+#: minutes to wait before the second, third, … try
+RETRY_MINUTES = (1, 5, 30, 120)
+
+
+class Jobs:
+    """Runs what is due; on the embedded database inside the web process, else in ``sihua worker``."""
+
+    def __init__(self, unit_of_work: UnitOfWork, repository: Repository, files: FileStore) -> None:
+        self._work = unit_of_work
+        self._repository = repository
+        self._files = files
+        self._handlers: Mapping[str, Callable[[dict], None]] = {
+            "picture.clean": self._clean_picture,
+            "document.render": self._render_document,
+        }
+
+    def run_due(self, *, limit: int = 100) -> int:
+        """Run due jobs, oldest first; return how many were tried."""
+        self._reassign_ended_terms()
+        with self._work.read() as connection:
+            due = connection.execute(
+                select(job)
+                .where(job.c.state == "open", job.c.due_at <= self._work.clock.now())
+                .order_by(job.c.due_at, job.c.id)
+                .limit(limit)
+            ).all()
+        for row in due:
+            self._run(row)
+        return len(due)
+
+    def incidents(self) -> tuple[Incident, ...]:
+        """Return the jobs that were given up."""
+        with self._work.read() as connection:
+            rows = connection.execute(select(job).where(job.c.state == "failed").order_by(job.c.due_at))
+            return tuple(Incident(row.id, row.kind, row.error, row.due_at, row.attempts) for row in rows)
+
+    def retry(self, job_id: str) -> None:
+        """Try a job again that was given up."""
+        with self._work.write() as transaction:
+            transaction.connection.execute(
+                update(job).where(job.c.id == job_id).values(state="open", attempts=0, due_at=transaction.now)
+            )
+
+    def _run(self, row: Row) -> None:
+        try:
+            self._handlers[row.kind](row.payload)
+        except (PictureError, TypesettingError, OSError) as error:
+            self._put_off(row, str(error))
+            return
+        with self._work.write() as transaction:
+            transaction.connection.execute(update(job).where(job.c.id == row.id).values(state="done", error=""))
+
+    def _put_off(self, row: Row, error: str) -> None:
+        attempts = row.attempts + 1
+        gives_up = attempts > len(RETRY_MINUTES)
+        with self._work.write() as transaction:
+            wait = timedelta(minutes=RETRY_MINUTES[min(attempts, len(RETRY_MINUTES)) - 1])
+            transaction.connection.execute(
+                update(job)
+                .where(job.c.id == row.id)
+                .values(
+                    attempts=attempts,
+                    error=error[:500],
+                    state="failed" if gives_up else "open",
+                    due_at=transaction.now + wait,
+                )
+            )
+            if gives_up and row.kind == "picture.clean":
+                _set_picture(transaction, row.payload["attachment_id"], "failed", None)
+
+    def _clean_picture(self, payload: dict) -> None:
+        with self._work.read() as connection:
+            row = connection.execute(select(attachment).where(attachment.c.id == payload["attachment_id"])).one()
+        kept = self._files.put(clean(self._files.read(row.sha256)))
+        with self._work.write() as transaction:
+            _set_picture(transaction, row.id, "ready", kept)
+
+    def _render_document(self, payload: dict) -> None:
+        with self._work.read() as connection:
+            row = connection.execute(select(document).where(document.c.id == payload["document_id"])).one()
+            definition_id = connection.scalar(
+                select(process_instance.c.definition_id).where(process_instance.c.id == row.instance_id)
+            )
+            deployed = self._repository.loaded(connection, definition_row(connection, definition_id))
+        kept = self._files.put(typeset(deployed.package.files[f"{row.template}.typ"], row.data))
+        with self._work.write() as transaction:
+            transaction.connection.execute(update(document).where(document.c.id == row.id).values(sha256=kept))
+
+    def _reassign_ended_terms(self) -> None:
+        """A term that ends by its date raises no event: look for tasks whose holder is out of post."""
+        with self._work.read() as connection:
+            held = (
+                select(appointment.c.id)
+                .where(appointment.c.person_id == task.c.assignee_id, appointment.c.role == task.c.role)
+                .where(*in_force(self._work.clock.today()))
+                .exists()
+            )
+            stale = connection.scalars(
+                select(task.c.instance_id)
+                .where(task.c.state == "open", task.c.assignee_id.is_not(None), task.c.named.is_(False), ~held)
+                .distinct()
+            ).all()
+        for instance_id in stale:
+            with self._work.write() as transaction:
+                reassign(transaction, self._repository, instance_id=instance_id)
+
+
+def _set_picture(transaction: Transaction, attachment_id: str, state: str, preview: str | None) -> None:
+    transaction.connection.execute(
+        update(attachment).where(attachment.c.id == attachment_id).values(state=state, preview_sha256=preview)
+    )

@@ -1,0 +1,67 @@
+"""Time limits: when a step is due, and the card it earns (DOMAIN §4.2 D1), computed when read."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from engine.clock import end_of, local_date
+from engine.views import Clock
+from engine.workdays import add_workdays, workdays_between
+
+#: share of the limit after which the actor is warned
+WARN_SHARE = 0.8
+#: working days past the limit after which yellow becomes red
+RED_AFTER_WORKDAYS = 2
+
+
+def due_at(start: datetime, value: int, unit: str) -> datetime:
+    """Return the end of the last day within the limit; days count from the day after ``start``."""
+    day = local_date(start)
+    last = add_workdays(day, value) if unit == "wd" else day + timedelta(days=value)
+    return end_of(last)
+
+
+def running(start: datetime, due: datetime | None, value: int | None, unit: str, now: datetime) -> Clock:
+    """Return the clock of an open step."""
+    elapsed = (local_date(now) - local_date(start)).days
+    if due is None:
+        return Clock("none", None, 0, unit, elapsed_days=elapsed)
+    last_day = local_date(due - timedelta(seconds=1))
+    red_at = end_of(add_workdays(last_day, RED_AFTER_WORKDAYS))
+    if now >= due:
+        state = "yellow" if now < red_at else "red"
+        return Clock(state, due, _between(last_day, now, unit), unit, value, red_at=red_at, elapsed_days=elapsed)
+    left = _until(now, last_day, unit)
+    is_near = local_date(now) >= last_day or (now - start) >= WARN_SHARE * (due - start)
+    return Clock("warn" if is_near else "on", due, left, unit, value, red_at=red_at, elapsed_days=elapsed)
+
+
+def _between(last_day, now: datetime, unit: str) -> int:
+    today = local_date(now)
+    # A rest day after the limit is already past it: at least one unit over.
+    return max(workdays_between(last_day, today) if unit == "wd" else (today - last_day).days, 1)
+
+
+def _until(now: datetime, last_day, unit: str) -> int:
+    today = local_date(now)
+    return workdays_between(today, last_day) if unit == "wd" else (last_day - today).days
+
+
+def ended(start: datetime, end: datetime, good: bool, due: datetime | None = None) -> Clock:
+    """Return the clock of a finished matter: working days used."""
+    used = max(workdays_between(local_date(start), local_date(end)), 1)
+    return Clock("ok" if good else "no", due, used, "wd")
+
+
+def held(reason: str, since: datetime, now: datetime) -> Clock:
+    """Return a clock that stands still."""
+    return Clock("hold", None, 0, "wd", hold=reason, elapsed_days=(local_date(now) - local_date(since)).days)
+
+
+def limit_text(value: int | None, unit: str) -> str:
+    """Return a limit as people read it: 2 个工作日, 当天."""
+    if value is None:
+        return ""
+    if value == 0:
+        return "当天"
+    return f"{value} 个工作日" if unit == "wd" else f"{value} 天"

@@ -1,0 +1,253 @@
+"""Who may act: posts, terms, substitution, recusal and separated hands, by person (DOMAIN §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection, Row, or_, select
+
+from engine.errors import NotAllowed
+from engine.model import Activity
+from engine.store.tables import appointment, org_unit, person, recusal, relation, role, substitution, task
+from engine.views import Contact, Unit
+
+
+@dataclass(frozen=True)
+class Role:
+    code: str
+    lane: str
+    level: str
+    may: tuple[str, ...]
+    may_not: tuple[str, ...]
+    incompatible: tuple[str, ...]
+    #: roles that take over when nobody of this one may act, in turn
+    succession: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Whose turn it is: one person, several who may take it, or nobody."""
+
+    role: str
+    candidates: tuple[str, ...]
+
+    @property
+    def assignee_id(self) -> str | None:
+        return self.candidates[0] if len(self.candidates) == 1 else None
+
+    @property
+    def unmanned(self) -> bool:
+        return not self.candidates
+
+
+class Directory:
+    """The posts in force around one unit on one day: its own, its township's and its county's."""
+
+    def __init__(self, connection: Connection, unit_id: str, on: date) -> None:
+        self.on = on
+        self.units = _units_above(connection, unit_id)
+        self.roles = read_roles(connection)
+        self._posts = connection.execute(
+            select(appointment.c.role, appointment.c.unit_id, person.c.id, person.c.name, person.c.phone)
+            .join(person, person.c.id == appointment.c.person_id)
+            .where(appointment.c.unit_id.in_([unit.id for unit in self.units.values()]), *in_force(on))
+            .order_by(appointment.c.from_on, appointment.c.id)
+        ).all()
+        self._names = {row.id: row.name for row in self._posts}
+        self._substitutes = connection.execute(
+            select(substitution.c.person_id, substitution.c.substitute_id, person.c.name)
+            .join(person, person.c.id == substitution.c.substitute_id)
+            .where(substitution.c.from_on <= on, substitution.c.until_on >= on)
+            .where(substitution.c.person_id.in_(list(self._names)))
+        ).all()
+
+    def role_of_lane(self, lane: str) -> Role | None:
+        """Return the role drawn as that lane; None for lanes without account (申请人)."""
+        return next((role for role in self.roles.values() if role.lane == lane), None)
+
+    def holders(self, code: str) -> tuple[str, ...]:
+        """Return the persons in that post in the unit of its level."""
+        return tuple(row.id for row in self._rows(code))
+
+    def _rows(self, code: str) -> list[Row]:
+        unit = self.units.get(self.roles[code].level) if code in self.roles else None
+        return [row for row in self._posts if row.role == code and unit and row.unit_id == unit.id]
+
+    def posts_of(self, person_id: str) -> tuple[str, ...]:
+        """Return the role codes a person holds around this unit."""
+        return tuple(row.role for row in self._posts if row.id == person_id)
+
+    def substitutes_of(self, person_id: str) -> tuple[str, ...]:
+        """Return who stands in for that person today."""
+        return tuple(row.substitute_id for row in self._substitutes if row.person_id == person_id)
+
+    def title(self, person_id: str | None, lane: str = "") -> str:
+        """Return post and name: 村委会主任 王长河."""
+        if person_id is None:
+            return lane
+        held = [self.roles[code].lane for code in self.posts_of(person_id)]
+        post = lane if lane in held else (held[0] if held else lane)
+        return f"{post} {self._names.get(person_id, '')}".strip()
+
+    def post_of(self, person_id: str) -> str:
+        """Return the first post a person holds around this unit, "" without one."""
+        held = self.posts_of(person_id)
+        return self.roles[held[0]].lane if held else ""
+
+    def contacts(self, code: str, label: str) -> tuple[Contact, ...]:
+        """Return the holders of a post as people to call."""
+        return tuple(Contact(label, self.roles[code].lane, row.name, row.phone) for row in self._rows(code))
+
+    def assign(self, activity: Activity, bars: Bars) -> Assignment:
+        """Return whose turn a step is: its lane's role, else the next of the succession not barred."""
+        own = self.role_of_lane(activity.lane)
+        if own is None:
+            return Assignment("", ())
+        for code in (own.code, *own.succession):
+            free = tuple(dict.fromkeys(p for p in self.holders(code) if not bars.reason(p, activity)))
+            if free:
+                return Assignment(code, free)
+        return Assignment(own.code, ())
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Why persons may not act in one matter."""
+
+    applicant_id: str | None
+    #: person id → how related to the applicant
+    relatives: dict[str, str]
+    #: person id → reason declared
+    recused: dict[str, str]
+    #: element id → persons who have done it (and those they did it for)
+    hands: dict[str, frozenset[str]]
+    #: element id → step name
+    steps: dict[str, str]
+
+    def reason(self, person_id: str, activity: Activity) -> str:
+        """Return the Chinese reason why that person may not do that step, or ""."""
+        if person_id == self.applicant_id:
+            return "您是这件事的申请人，应当回避"
+        if person_id in self.relatives:
+            return f"您与申请人是亲属（{self.relatives[person_id]}），应当回避"
+        if person_id in self.recused:
+            return f"您已申报回避：{self.recused[person_id]}"
+        for element in activity.separate:
+            if person_id in self.hands.get(element, ()):
+                return f"您办过〈{self.steps.get(element, element)}〉，同一件事的这一步要换人办"
+        return ""
+
+    def with_hand(self, element: str, person_id: str) -> Bars:
+        """Return the bars as if that person had done that step too."""
+        hands = {**self.hands, element: self.hands.get(element, frozenset()) | {person_id}}
+        return Bars(self.applicant_id, self.relatives, self.recused, hands, self.steps)
+
+
+def read_bars(connection: Connection, instance_id: str, applicant_id: str | None, declared: list[str]) -> Bars:
+    """Read who is barred from a matter; ``declared`` are relatives named when it was registered."""
+    relatives = dict.fromkeys(declared, "登记时申报")
+    if applicant_id:
+        rows = connection.execute(
+            select(relation).where(or_(relation.c.person_id == applicant_id, relation.c.relative_id == applicant_id))
+        )
+        for row in rows:
+            relatives[row.relative_id if row.person_id == applicant_id else row.person_id] = row.kind
+    recused = connection.execute(
+        select(recusal.c.person_id, recusal.c.reason).where(recusal.c.instance_id == instance_id)
+    )
+    hands: dict[str, set[str]] = {}
+    steps: dict[str, str] = {}
+    for row in connection.execute(
+        select(task.c.element, task.c.step, task.c.completed_by, task.c.on_behalf_of).where(
+            task.c.instance_id == instance_id, task.c.state == "completed"
+        )
+    ):
+        hands.setdefault(row.element, set()).update(filter(None, (row.completed_by, row.on_behalf_of)))
+        steps[row.element] = row.step
+    return Bars(
+        applicant_id,
+        relatives,
+        dict(recused.all()),
+        {element: frozenset(people) for element, people in hands.items()},
+        steps,
+    )
+
+
+def acts_for(directory: Directory, bars: Bars, row: Row, activity: Activity, person_id: str) -> str | None:
+    """Check that a person may do an open task; return whom he stands in for, None when he acts himself.
+
+    :raises NotAllowed: with the reason and who may instead.
+    """
+    reason = bars.reason(person_id, activity)
+    if reason:
+        raise NotAllowed(reason, _whose(directory, row))
+    if row.assignee_id == person_id:
+        if row.named or row.role in directory.posts_of(person_id):
+            return None
+        raise NotAllowed("您的任期已经结束，这一步不再归您办", _whose(directory, row))
+    if row.assignee_id and person_id in directory.substitutes_of(row.assignee_id):
+        return row.assignee_id
+    if row.assignee_id is None and not row.unmanned and person_id in directory.holders(row.role):
+        return None
+    raise NotAllowed(f"这一步归{_whose(directory, row) or row.lane}办", _whose(directory, row))
+
+
+def _whose(directory: Directory, row: Row) -> str:
+    if row.unmanned:
+        return (
+            f"{row.lane}（现在没人办，由{directory.units['township'].name}指定）"
+            if "township" in directory.units
+            else ""
+        )
+    return directory.title(row.assignee_id, row.lane)
+
+
+def in_force(on: date) -> tuple:
+    """Return the conditions of an appointment in force on a day."""
+    return (
+        appointment.c.from_on <= on,
+        or_(appointment.c.until_on.is_(None), appointment.c.until_on >= on),
+        or_(appointment.c.ended_on.is_(None), appointment.c.ended_on > on),
+    )
+
+
+def read_roles(connection: Connection) -> dict[str, Role]:
+    """Return all roles by code in the order of the role list."""
+    return {
+        row.code: Role(
+            row.code,
+            row.lane,
+            row.level,
+            tuple(row.may),
+            tuple(row.may_not),
+            tuple(row.incompatible),
+            tuple(row.succession),
+        )
+        for row in connection.execute(select(role).order_by(role.c.position))
+    }
+
+
+def _units_above(connection: Connection, unit_id: str) -> dict[str, Unit]:
+    """Return the unit and those above it by level."""
+    units: dict[str, Unit] = {}
+    next_id: str | None = unit_id
+    while next_id:
+        row = connection.execute(select(org_unit).where(org_unit.c.id == next_id)).one()
+        units[row.level] = unit_view(row)
+        next_id = row.parent_id
+    return units
+
+
+def unit_view(row: Row) -> Unit:
+    """Return an org_unit row as people see it."""
+    return Unit(row.id, row.name, row.level, row.parent_id, row.service_phone, row.supervision_phone)
+
+
+def unit_of(mapping: Mapping) -> Unit:
+    """Return the org_unit columns of a joined row as a unit."""
+    return Unit(*(mapping[org_unit.c[name]] for name in _UNIT_COLUMNS))
+
+
+_UNIT_COLUMNS = ("id", "name", "level", "parent_id", "service_phone", "supervision_phone")

@@ -1,0 +1,313 @@
+"""The power list: deploy packages, read items in force, their diagrams, guides and findings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from engine.bpmn import lint as linting
+from engine.bpmn import package as packages
+from engine.bpmn.form import Form
+from engine.bpmn.package import Package
+from engine.connectors import REQUIRED_INPUTS
+from engine.errors import InvalidProcess, NotFound
+from engine.identifiers import new_id
+from engine.model import Activity, Finding, Material
+from engine.services import parameters
+from engine.services.deployed import Deployed
+from engine.services.limits import limit_text
+from engine.services.permission import Directory, read_roles
+from engine.services.unit_of_work import UnitOfWork
+from engine.store.tables import (
+    deployment_file,
+    org_unit,
+    person,
+    process_definition,
+    process_instance,
+    register,
+)
+from engine.views import Contact, Guide, GuideStep, Item, Version
+from engine.views import Definition as DefinitionView
+from engine.workdays import workdays_between
+
+#: below this many finished matters nothing is said to be usual
+USUAL_FROM = 5
+
+
+class Repository:
+    """Deployments and what is read out of the diagrams in force."""
+
+    def __init__(self, unit_of_work: UnitOfWork) -> None:
+        self._work = unit_of_work
+        self._loaded: dict[str, Deployed] = {}
+        self._lock = threading.Lock()
+
+    # --- deploying --------------------------------------------------------------------------------------------------
+
+    def lint(self, path: Path) -> list[Finding]:
+        """Check a package folder against this county's roles, parameters and registers."""
+        with self._work.read() as connection:
+            return linting.lint(packages.read_folder(path, library=path.parent), self._world(connection, path.name))
+
+    def deploy(self, path: Path, *, by: str | None = None) -> Item:
+        """Put a package into force as the next version; the same package again changes nothing.
+
+        :raises InvalidProcess: lint found an error.
+        """
+        package = packages.read_folder(path, library=path.parent)
+        with self._work.write() as transaction:
+            connection = transaction.connection
+            newest = _newest(connection, package.id)
+            if newest is not None and newest.digest == package.digest:
+                return self._item(connection, newest)
+            findings = linting.lint(package, self._world(connection, package.id))
+            if any(finding.severity == "error" for finding in findings):
+                raise InvalidProcess(findings)
+            facts = Deployed.read(package).facts
+            values = {
+                "id": new_id(),
+                "item_id": package.id,
+                "version": newest.version + 1 if newest else 1,
+                "code": facts.code,
+                "name": facts.name,
+                "category": facts.category,
+                "digest": package.digest,
+                "warnings": sum(finding.severity == "warning" for finding in findings),
+                "deployed_at": transaction.now,
+                "deployed_by": by,
+            }
+            _keep_files(connection, package)
+            connection.execute(insert(process_definition).values(**values))
+            transaction.log(
+                _county_id(connection),
+                "deployed",
+                actor_id=by,
+                data={"item": package.id, "version": values["version"], "digest": package.digest},
+            )
+            return self._item(connection, _newest(connection, package.id))
+
+    def _world(self, connection: Connection, item_id: str) -> linting.World:
+        newest = _newest(connection, item_id.partition("_")[2] if item_id[:1].isupper() else item_id)
+        return linting.World(
+            roles={role.lane: role for role in read_roles(connection).values()},
+            parameters=parameters.values(connection, None, self._work.clock.today()),
+            registers=dict(connection.execute(select(register.c.code, register.c.definition)).all()),
+            topics=REQUIRED_INPUTS,
+            previous=self.loaded(connection, newest).facts if newest else None,
+        )
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def items(self, unit_id: str | None = None) -> tuple[Item, ...]:
+        """Return the power items in force, in the order of their codes."""
+        with self._work.read() as connection:
+            rows = connection.execute(
+                select(process_definition).order_by(process_definition.c.code, process_definition.c.version)
+            ).all()
+            newest = {row.item_id: row for row in rows}
+            return tuple(self._item(connection, row) for row in newest.values())
+
+    def item(self, item_id: str) -> Item:
+        """Return one item in force; NotFound when it is not on the list."""
+        with self._work.read() as connection:
+            return self._item(connection, _in_force(connection, item_id))
+
+    def start_form(self, item_id: str) -> Form | None:
+        """Return the form an item is started with."""
+        with self._work.read() as connection:
+            return self.loaded(connection, _in_force(connection, item_id)).start_form
+
+    def diagram(self, definition_id: str) -> bytes:
+        """Return the BPMN file as deployed."""
+        with self._work.read() as connection:
+            package = self.loaded(connection, definition_row(connection, definition_id)).package
+            return package.files[package.main]
+
+    def definition(self, item_id: str, version: int | None = None) -> DefinitionView:
+        """Return a definition with facts, findings and versions for the designer."""
+        with self._work.read() as connection:
+            rows = _versions(connection, item_id)
+            row = next((row for row in rows if version in (None, row.version)), None)
+            if row is None:
+                raise NotFound("流程", item_id)
+            loaded = self.loaded(connection, row)
+            world = replace(self._world(connection, item_id), previous=None)
+            return DefinitionView(
+                self._item(connection, row),
+                loaded.facts,
+                tuple(linting.lint(loaded.package, world)),
+                tuple(_version_view(connection, each) for each in rows),
+                tuple(sorted(loaded.package.files)),
+                _limits(loaded, parameters.reader(connection, None, self._work.clock.today())),
+            )
+
+    def guide(self, item_id: str, *, unit_id: str) -> Guide:
+        """Return 办事指南: who, how and until when, as drawn."""
+        with self._work.read() as connection:
+            row = _in_force(connection, item_id)
+            loaded = self.loaded(connection, row)
+            directory = Directory(connection, unit_id, self._work.clock.today())
+            param = parameters.reader(connection, unit_id, self._work.clock.today())
+            steps = tuple(_guide_step(a, directory, param, loaded) for a in loaded.facts.activities if a.is_task)
+            facts = loaded.facts
+            return Guide(
+                self._item(connection, row),
+                directory.units[facts.level],
+                _first_contact(steps, directory),
+                limit_text(facts.promise.value, facts.promise.unit) if facts.promise else "",
+                _usual(connection, item_id),
+                _materials(loaded.facts.activities),
+                steps,
+                tuple(filter(None, (part.strip() for part in facts.excludes.replace("；", "\n").splitlines()))),
+                facts.legal_basis,
+                loaded.start_form if facts.public_start else None,
+            )
+
+    def deployed(self, definition_id: str) -> Deployed:
+        """Return the executable definition of that id."""
+        with self._work.read() as connection:
+            return self.loaded(connection, definition_row(connection, definition_id))
+
+    def loaded(self, connection: Connection, row: Row) -> Deployed:
+        """Return the executable definition of a process_definition row; kept for the life of the process."""
+        with self._lock:
+            if row.digest not in self._loaded:
+                files = connection.execute(
+                    select(deployment_file.c.name, deployment_file.c.content).where(
+                        deployment_file.c.digest == row.digest
+                    )
+                )
+                package = packages.read_files(row.item_id, row.code, dict(files.all()))
+                self._loaded[row.digest] = Deployed.read(package)
+            return self._loaded[row.digest]
+
+    def _item(self, connection: Connection, row: Row) -> Item:
+        facts = self.loaded(connection, row).facts
+        return Item(
+            row.item_id,
+            row.code,
+            row.name,
+            row.category,
+            row.id,
+            row.version,
+            row.deployed_at,
+            facts,
+            errors=0,
+            warnings=row.warnings,
+        )
+
+
+def definition_row(connection: Connection, definition_id: str) -> Row:
+    """Return a process_definition row; NotFound when there is none."""
+    row = connection.execute(select(process_definition).where(process_definition.c.id == definition_id)).one_or_none()
+    if row is None:
+        raise NotFound("流程", definition_id)
+    return row
+
+
+def _in_force(connection: Connection, item_id: str) -> Row:
+    row = _newest(connection, item_id)
+    if row is None:
+        raise NotFound("权力事项", item_id)
+    return row
+
+
+def _newest(connection: Connection, item_id: str) -> Row | None:
+    return next(iter(_versions(connection, item_id)), None)
+
+
+def _versions(connection: Connection, item_id: str) -> list[Row]:
+    statement = select(process_definition).where(process_definition.c.item_id == item_id)
+    return list(connection.execute(statement.order_by(process_definition.c.version.desc())))
+
+
+def _keep_files(connection: Connection, package: Package) -> None:
+    known = set(connection.scalars(select(deployment_file.c.name).where(deployment_file.c.digest == package.digest)))
+    new = [
+        {"digest": package.digest, "name": name, "content": content}
+        for name, content in package.files.items()
+        if name not in known
+    ]
+    if new:
+        connection.execute(insert(deployment_file), new)
+
+
+def _county_id(connection: Connection) -> str:
+    return connection.scalar(select(org_unit.c.id).where(org_unit.c.parent_id.is_(None)).order_by(org_unit.c.id)) or ""
+
+
+def _version_view(connection: Connection, row: Row) -> Version:
+    running = connection.scalar(
+        select(func.count())
+        .select_from(process_instance)
+        .where(process_instance.c.definition_id == row.id, process_instance.c.state == "open")
+    )
+    by = connection.scalar(select(person.c.name).where(person.c.id == row.deployed_by)) if row.deployed_by else ""
+    return Version(row.id, row.version, row.deployed_at, by or "系统", row.digest, running)
+
+
+def _guide_step(
+    activity: Activity, directory: Directory, param: Callable[[str], object], loaded: Deployed
+) -> GuideStep:
+    role = directory.role_of_lane(activity.lane)
+    people = directory.contacts(role.code, "") if role else ()
+    return GuideStep(
+        activity.name,
+        activity.lane,
+        "、".join(contact.name for contact in people),
+        _limit(activity, param),
+        activity.documentation,
+        activity.materials,
+        activity.legal_basis,
+        activity.risk_points,
+        loaded.branches(activity.id),
+    )
+
+
+def _limits(loaded: Deployed, param: Callable[[str], object]) -> dict[str, str]:
+    return {each.id: text for each in loaded.facts.activities if (text := _limit(each, param))}
+
+
+def _limit(activity: Activity, param: Callable[[str], object]) -> str:
+    """Return the time limit of a step as people read it, "" when it has none."""
+    limit = activity.time_limit
+    if limit is None:
+        return ""
+    return limit_text(int(param(limit.param)) if limit.param else limit.value, limit.unit)
+
+
+def _first_contact(steps: tuple[GuideStep, ...], directory: Directory) -> Contact:
+    lane = steps[0].lane if steps else ""
+    role = directory.role_of_lane(lane)
+    contacts = directory.contacts(role.code, "找谁办") if role else ()
+    return contacts[0] if contacts else Contact("找谁办", lane, "", "")
+
+
+def _materials(activities: Iterable[Activity]) -> tuple[Material, ...]:
+    """What the applicant brings: the materials named at the start event."""
+    return tuple(m for activity in activities if activity.kind == "startEvent" for m in activity.materials)
+
+
+def _usual(connection: Connection, item_id: str) -> str:
+    rows = connection.execute(
+        select(process_instance.c.started_at, process_instance.c.ended_at)
+        .where(process_instance.c.item_id == item_id, process_instance.c.state == "done")
+        .order_by(process_instance.c.ended_at.desc())
+        .limit(100)
+    ).all()
+    if len(rows) < USUAL_FROM:
+        return ""
+    used = sorted(workdays_between(row.started_at.date(), row.ended_at.date()) for row in rows)
+    return limit_text(used[len(used) // 2] or 0, "wd")
+
+
+def unit_row(connection: Connection, unit_id: str) -> Row:
+    """Return an org_unit row; NotFound when there is none."""
+    row = connection.execute(select(org_unit).where(org_unit.c.id == unit_id)).one_or_none()
+    if row is None:
+        raise NotFound("村镇", unit_id)
+    return row

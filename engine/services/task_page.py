@@ -1,0 +1,131 @@
+"""Reading one task page: what is decided, on what papers, by whom, and whether this person may."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Row, select
+
+from engine.bpmn.form import Form
+from engine.clock import local_date
+from engine.errors import NotAllowed, NotFound
+from engine.model import Activity
+from engine.services import choices, course, inbox, matters
+from engine.services.course import Course
+from engine.services.permission import Bars, acts_for, read_bars
+from engine.services.reconcile import Matter
+from engine.services.repository import Repository
+from engine.services.unit_of_work import Transaction
+from engine.store.tables import draft, person, task
+from engine.views import Choice, TaskView
+
+attachment_view = course.attachment_view
+
+
+def read(transaction: Transaction, repository: Repository, task_id: str, by: str) -> TaskView:
+    """Return a task page; ``blocked`` says why the viewer may not act.
+
+    :raises NotFound: no such task, or the viewer has no post around its unit and no part in it.
+    """
+    connection = transaction.connection
+    row = connection.execute(
+        inbox.card_columns()
+        .add_columns(draft.c.at.label("draft_at"), draft.c.data.label("draft"))
+        .outerjoin(draft, (draft.c.task_id == task.c.id) & (draft.c.person_id == by))
+        .where(task.c.id == task_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("待办", task_id)
+    matter = matters.load(transaction, repository, row.instance_id)
+    if not matter.directory.posts_of(by) and row.assignee_id != by and not _stands_in(matter, row, by):
+        raise NotFound("待办", task_id)
+    activity = matter.definition.facts.activity(row.element)
+    bars = read_bars(connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
+    story = Course.read(connection, matter.definition, matter.row, matter.directory, transaction.now)
+    steps = story.steps(automatic=False)
+    number, count = story.position(steps)
+    form = matter.definition.forms.get(activity.form)
+    blocked = _blocked(matter, bars, row, activity, by)
+    unmasked = not blocked
+    named = bool(row.unmanned) and by in matter.directory.holders("TG")
+    return TaskView(
+        card=inbox.card(row, transaction.now),
+        activity=activity,
+        form=form,
+        values=_values(form, row, matter),
+        choices=choices.of(connection, form, matter.row.unit_id, activity, matter.definition.facts),
+        summaries=course.summaries(connection, matter.definition, matter.row, unmasked=unmasked),
+        attachments=course.attachments(connection, matter.id),
+        steps=steps,
+        step_number=number,
+        step_count=count,
+        blocked=blocked,
+        claimable=row.assignee_id is None and not row.unmanned and not blocked,
+        delegates=_delegate_choices(connection, matter, activity, bars, named, by, blocked),
+        form_token="",
+        revision=matter.revision,
+        comments=course.comments(connection, matter.id),
+        earliest_on=local_date(matter.row.last_acted_at),
+    )
+
+
+def _stands_in(matter: Matter, row: Row, by: str) -> bool:
+    return bool(row.assignee_id) and by in matter.directory.substitutes_of(row.assignee_id)
+
+
+def _blocked(matter: Matter, bars: Bars, row: Row, activity: Activity, by: str) -> str:
+    if row.state != "open":
+        return "这一步已经办过了"
+    try:
+        acts_for(matter.directory, bars, row, activity, by)
+    except NotAllowed as refused:
+        return refused.reason
+    return ""
+
+
+def _values(form: Form | None, row: Row, matter: Matter) -> dict[str, object]:
+    """The draft as typed; else what the matter already knows under the same name; else the form's default."""
+    if form is None:
+        return {}
+    if row.draft:
+        fields = {field.key: field for field in form.fields}
+        return {key: values if _is_many(fields.get(key)) else (values or [""])[0] for key, values in row.draft.items()}
+    known = matter.workflow.task_data(row.id) if row.state == "open" else {}
+    values = {}
+    for field in form.fields:
+        value = course.value_at(known, field.key)
+        if value is not None and field.type != "filepicker" and not _is_decision(field):
+            values[field.key] = value
+        elif field.default is not None:
+            values[field.key] = field.default
+    return values
+
+
+def _is_decision(field) -> bool:
+    """A decision is taken anew each time the step comes round."""
+    return field.type == "radio"
+
+
+def _is_many(field) -> bool:
+    return field is not None and (field.type in ("checklist", "filepicker") or bool(field.properties.get("multiple")))
+
+
+def delegates(connection: Connection, matter: Matter, activity: Activity, bars: Bars, named: bool) -> tuple[str, ...]:
+    """Return who may take a task over: holders of the post and its successors.
+
+    With ``named`` (the township appoints for this one task) anybody on the village's roll whom nothing bars.
+    """
+    role = matter.directory.role_of_lane(activity.lane)
+    codes = tuple(matter.directory.roles) if named or role is None else (role.code, *role.succession)
+    people = [person_id for code in codes for person_id in matter.directory.holders(code)]
+    if named:
+        people += connection.scalars(
+            select(person.c.id).where(person.c.unit_id == matter.row.unit_id).order_by(person.c.name, person.c.id)
+        )
+    return tuple(each for each in dict.fromkeys(people) if not bars.reason(each, activity))
+
+
+def _delegate_choices(connection, matter, activity, bars, named, by, blocked) -> tuple[Choice, ...]:
+    if blocked and not named:
+        return ()
+    people = [each for each in delegates(connection, matter, activity, bars, named) if each != by]
+    names = dict(connection.execute(select(person.c.id, person.c.name).where(person.c.id.in_(people))).all())
+    return tuple(Choice(each, f"{matter.directory.post_of(each)} {names[each]}".strip()) for each in people)

@@ -1,0 +1,362 @@
+"""What people do with their tasks: see, claim, draft, attach, complete, delegate, recuse, remind, comment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from engine.clock import LOCAL, local_date
+from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
+from engine.identifiers import new_id
+from engine.services import inbox, matters, parameters, task_page
+from engine.services.identity import check_code
+from engine.services.matters import Upload
+from engine.services.permission import Bars, Directory, acts_for, read_bars
+from engine.services.reconcile import Act, Matter, reconcile
+from engine.services.repository import Repository
+from engine.services.staffing import reassign
+from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.store.files import FileStore
+from engine.store.tables import attachment, comment, draft, notification, process_instance, recusal, task
+from engine.views import Attachment, Done, Inbox, TaskView
+from engine.workdays import workdays_between
+
+
+class Tasks:
+    """One public method, one transaction."""
+
+    def __init__(
+        self, unit_of_work: UnitOfWork, repository: Repository, files: FileStore, max_upload: Callable[[], int]
+    ) -> None:
+        self._work = unit_of_work
+        self._repository = repository
+        self._files = files
+        self._max_upload = max_upload
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def inbox(self, *, by: str) -> Inbox:
+        """Return what waits for a person, by urgency."""
+        with self._work.read() as connection:
+            return inbox.read(connection, by, self._work.clock.now())
+
+    def open(self, task_id: str, *, by: str) -> TaskView:
+        """Return a task page; NotFound for who has nothing to do with the matter's unit."""
+        with self._work.read() as connection:
+            transaction = Transaction(connection, self._work.clock.now())
+            return task_page.read(transaction, self._repository, task_id, by)
+
+    # --- preparing --------------------------------------------------------------------------------------------------
+
+    def claim(self, task_id: str, *, by: str) -> None:
+        """Take a task of one's post that several may do; Conflict when somebody was first."""
+        with self._work.write() as transaction:
+            matter, row, _, _ = self._own_task(transaction, task_id, by)
+            taken = transaction.connection.execute(
+                update(task).where(task.c.id == task_id, task.c.assignee_id.is_(None)).values(assignee_id=by)
+            )
+            if taken.rowcount != 1:
+                raise Conflict(matter.row.receipt)
+            transaction.log(row.unit_id, "claimed", instance_id=matter.id, element=row.element, actor_id=by)
+
+    def release(self, task_id: str, *, by: str) -> None:
+        """Give a claimed task back to the others in the same post."""
+        with self._work.write() as transaction:
+            matter, row, bars, activity = self._own_task(transaction, task_id, by)
+            if len(matter.directory.assign(activity, bars).candidates) < 2:
+                raise NotAllowed("这一步只有您能办，不能放回；要交给别人请用转办")
+            transaction.connection.execute(update(task).where(task.c.id == task_id).values(assignee_id=None))
+            transaction.log(row.unit_id, "released", instance_id=matter.id, element=row.element, actor_id=by)
+
+    def save_draft(self, task_id: str, *, by: str, data: Mapping[str, Sequence[str]]) -> datetime:
+        """Keep what was typed, unchecked; return when."""
+        with self._work.write() as transaction:
+            self._own_task(transaction, task_id, by)
+            _keep_draft(transaction, task_id, by, data)
+            return transaction.now
+
+    def attach(self, task_id: str, *, by: str, field: str, upload: Upload) -> Attachment:
+        """Add a paper to an open task."""
+        kept = matters.keep_files(self._files, {field: [upload]}, self._max_upload())
+        with self._work.write() as transaction:
+            matter, _, _, activity = self._own_task(transaction, task_id, by)
+            ids = matters.attach(transaction, matter.id, activity, kept, by=by, task_id=task_id)
+            row = transaction.connection.execute(select(attachment).where(attachment.c.id == ids[field][0])).one()
+            return task_page.attachment_view(row, matter.directory.title(by))
+
+    # --- completing -------------------------------------------------------------------------------------------------
+
+    def complete(
+        self,
+        task_id: str,
+        *,
+        by: str,
+        data: Mapping[str, Sequence[str]],
+        files: Mapping[str, Sequence[Upload]] | None = None,
+        form_token: str = "",
+        acted_on: date | None = None,
+    ) -> Done:
+        """Do a step: check the person, the papers and the form, run the diagram on to where it next waits.
+
+        ``acted_on`` is the day it happened on paper: never before the step before, at most ``offline.max`` working
+        days ago. The same form sent again by the same person gets the answer it already had.
+
+        :raises NotAllowed, InvalidForm, Conflict, Refused:
+        """
+        kept = matters.keep_files(self._files, files or {}, self._max_upload())
+        with self._work.write() as transaction:
+            repeated = self._repeated(transaction, task_id, by, form_token)
+            if repeated:
+                return repeated
+            matter, row, bars, activity = self._own_task(transaction, task_id, by)
+            on_behalf_of = acts_for(matter.directory, bars, row, activity, by)
+            acted_at = self._acted_at(transaction, matter, acted_on)
+            attached = self._attached(transaction, matter, row, activity, kept, by)
+            visible = matter.workflow.task_data(task_id)
+            values = matters.clean(
+                transaction, matter.definition, activity, row.unit_id, data, attached, visible, matter.environment
+            )
+            matters.required_papers(transaction, matter.id, activity, values)
+            matters.identify(transaction, matter, values)
+            self._check_still_free(transaction, matter, activity, by)
+            act = self._record(transaction, matter, row, values, by, on_behalf_of, acted_at)
+            matter.workflow.complete(task_id, values)
+            next_steps = reconcile(transaction, matter, act)
+            refusal = matter.workflow.refusal or {}
+            done = Done(
+                matter.id,
+                matter.row.receipt,
+                activity.name,
+                next_steps,
+                matter.workflow.finished,
+                str(refusal.get("code", "")),
+            )
+            self._close(transaction, task_id, form_token, done)
+            return done
+
+    def _own_task(self, transaction: Transaction, task_id: str, by: str) -> tuple[Matter, Row, Bars, object]:
+        """Load an open task that this person may do.
+
+        :raises NotFound, Conflict, NotAllowed:
+        """
+        row = transaction.connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
+        if row is None:
+            raise NotFound("待办", task_id)
+        matter = matters.load(transaction, self._repository, row.instance_id)
+        if row.state != "open":
+            raise Conflict(matter.row.receipt)
+        activity = matter.definition.facts.activity(row.element)
+        bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
+        acts_for(matter.directory, bars, row, activity, by)
+        return matter, row, bars, activity
+
+    def _repeated(self, transaction: Transaction, task_id: str, by: str, form_token: str) -> Done | None:
+        row = transaction.connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
+        if row is None or not form_token or row.form_token != form_token or row.completed_by != by or not row.answer:
+            return None
+        return Done(**{**row.answer, "next_steps": tuple(row.answer["next_steps"]), "repeated": True})
+
+    def _acted_at(self, transaction: Transaction, matter: Matter, acted_on: date | None) -> datetime | None:
+        """Return the moment an act on paper counts as done; None when it is done now."""
+        if acted_on is None or acted_on == transaction.today:
+            return None
+        previous = local_date(matter.row.last_acted_at)
+        param = parameters.reader(transaction.connection, matter.row.unit_id, transaction.today)
+        if acted_on > transaction.today:
+            raise InvalidForm({"acted_on": "实际办理日期不能晚于今天"})
+        if acted_on < previous:
+            raise InvalidForm({"acted_on": f"实际办理日期不能早于上一步（{previous.month}月{previous.day}日）"})
+        most = int(param("offline.max"))
+        if workdays_between(acted_on, transaction.today) > most:
+            raise InvalidForm({"acted_on": f"补录最多补 {most} 个工作日以内的，再早的请向乡镇说明"})
+        return max(datetime.combine(acted_on, time(12), LOCAL), matter.row.last_acted_at)
+
+    def _attached(self, transaction: Transaction, matter: Matter, row: Row, activity, kept, by: str) -> dict:
+        """Return field → attachment ids: those added to the task before and those sent with the form."""
+        ids: dict[str, list[str]] = {}
+        before = transaction.connection.execute(
+            select(attachment.c.id, attachment.c.field)
+            .where(attachment.c.task_id == row.id)
+            .order_by(attachment.c.at, attachment.c.id)
+        )
+        for each in before:
+            ids.setdefault(each.field, []).append(each.id)
+        new = matters.attach(transaction, matter.id, activity, kept, by=by, task_id=row.id)
+        for field, added in new.items():
+            ids.setdefault(field, []).extend(added)
+        return ids
+
+    def _check_still_free(self, transaction: Transaction, matter: Matter, activity, by: str) -> None:
+        """Who has just named the applicant may find that he is his relative."""
+        bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
+        reason = bars.reason(by, activity)
+        if reason:
+            raise NotAllowed(f"{reason}。请用“申报回避”把这一步交出去", activity.lane)
+
+    def _record(self, transaction, matter, row, values, by, on_behalf_of, acted_at) -> Act:
+        """Mark the row done before the diagram moves on: the next step must not fall to the same hands."""
+        submission_id, digest = matters.submit(
+            transaction, matter.id, row.element, row.step, values, by=by, task_id=row.id
+        )
+        transaction.connection.execute(
+            update(task)
+            .where(task.c.id == row.id)
+            .values(
+                state="completed",
+                completed_at=transaction.now,
+                completed_by=by,
+                on_behalf_of=on_behalf_of,
+                acted_at=acted_at,
+                assignee_id=row.assignee_id or by,
+            )
+        )
+        return Act(by, on_behalf_of, acted_at, submission_id, digest)
+
+    def _close(self, transaction: Transaction, task_id: str, form_token: str, done: Done) -> None:
+        answer = {**done.__dict__, "next_steps": list(done.next_steps)}
+        transaction.connection.execute(
+            update(task).where(task.c.id == task_id).values(form_token=form_token or None, answer=answer)
+        )
+        transaction.connection.execute(delete(draft).where(draft.c.task_id == task_id))
+
+    # --- handing over -----------------------------------------------------------------------------------------------
+
+    def delegate(self, task_id: str, *, by: str, to: str, reason: str) -> None:
+        """Hand a task to somebody else (转办): the post's other holders and successors, or whom the township names.
+
+        :raises NotAllowed: ``to`` is barred, or ``by`` may not hand it over.
+        """
+        if not reason.strip():
+            raise InvalidForm({"reason": "请写明为什么转给别人"})
+        with self._work.write() as transaction:
+            row, matter, bars, activity = self._any_task(transaction, task_id)
+            named = row.unmanned and by in matter.directory.holders("TG")
+            if not named:
+                acts_for(matter.directory, bars, row, activity, by)
+            if to not in task_page.delegates(transaction.connection, matter, activity, bars, named):
+                raise NotAllowed("这个人不能接这一步", "转办名单里的人")
+            transaction.connection.execute(
+                update(task).where(task.c.id == task_id).values(assignee_id=to, unmanned=False, named=True)
+            )
+            transaction.log(
+                row.unit_id,
+                "appointed" if named else "delegated",
+                instance_id=matter.id,
+                element=row.element,
+                actor_id=by,
+                data={"to": to},
+            )
+            _note(transaction, matter.id, by, "delegated", reason)
+
+    def recuse(self, task_id: str, *, by: str, reason: str) -> None:
+        """Declare 回避: the person leaves the matter, the step falls to the next in turn or to nobody."""
+        if not reason.strip():
+            raise InvalidForm({"reason": "请写明回避的原因"})
+        with self._work.write() as transaction:
+            matter, row, _, _ = self._own_task(transaction, task_id, by)
+            transaction.connection.execute(
+                insert(recusal).values(
+                    id=new_id(), instance_id=matter.id, person_id=by, reason=reason.strip()[:200], at=transaction.now
+                )
+            )
+            transaction.log(row.unit_id, "recused", instance_id=matter.id, element=row.element, actor_id=by)
+            reassign(transaction, self._repository, instance_id=matter.id)
+
+    def _any_task(self, transaction: Transaction, task_id: str) -> tuple[Row, Matter, Bars, object]:
+        row = transaction.connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
+        if row is None:
+            raise NotFound("待办", task_id)
+        matter = matters.load(transaction, self._repository, row.instance_id)
+        if row.state != "open":
+            raise Conflict(matter.row.receipt)
+        bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
+        return row, matter, bars, matter.definition.facts.activity(row.element)
+
+    # --- speaking ---------------------------------------------------------------------------------------------------
+
+    def remind(self, matter_id: str, *, by: str | None) -> tuple[str, ...]:
+        """催办: tell whoever has the open steps; by the applicant (``by`` None) once a day. Return who was told."""
+        with self._work.write() as transaction:
+            row = transaction.connection.execute(
+                select(process_instance).where(process_instance.c.id == matter_id)
+            ).one_or_none()
+            if row is None:
+                raise NotFound("事项", matter_id)
+            directory = Directory(transaction.connection, row.unit_id, transaction.today)
+            if by is not None and not directory.posts_of(by):
+                raise NotAllowed("这件事不在您管的范围")
+            _check_not_reminded(transaction, matter_id, by)
+            told = _tell_assignees(transaction, directory, row)
+            _note(transaction, matter_id, by, "reminded", "催办")
+            transaction.log(row.unit_id, "reminded", instance_id=matter_id, actor_id=by)
+            return told
+
+    def remind_by_applicant(self, receipt: str, *, code: str) -> tuple[str, ...]:
+        """催一催: as :meth:`remind`, with 回执号 and 查询码 instead of a post."""
+        return self.remind(check_code(self._work, receipt, code).id, by=None)
+
+    def comment(self, matter_id: str, *, by: str, text: str) -> None:
+        """写监督意见: a line beside the matter; it moves nothing."""
+        if not text.strip():
+            raise InvalidForm({"text": "请写下意见"})
+        with self._work.write() as transaction:
+            row = transaction.connection.execute(
+                select(process_instance).where(process_instance.c.id == matter_id)
+            ).one_or_none()
+            if row is None:
+                raise NotFound("事项", matter_id)
+            if not Directory(transaction.connection, row.unit_id, transaction.today).posts_of(by):
+                raise NotAllowed("这件事不在您管的范围")
+            _note(transaction, matter_id, by, "comment", text)
+            transaction.log(row.unit_id, "commented", instance_id=matter_id, actor_id=by)
+
+
+def _keep_draft(transaction: Transaction, task_id: str, by: str, data: Mapping[str, Sequence[str]]) -> None:
+    transaction.connection.execute(delete(draft).where(draft.c.task_id == task_id, draft.c.person_id == by))
+    kept = {key: [value[:2000] for value in values][:200] for key, values in list(data.items())[:200]}
+    transaction.connection.execute(insert(draft).values(task_id=task_id, person_id=by, data=kept, at=transaction.now))
+
+
+def _note(transaction: Transaction, matter_id: str, by: str | None, kind: str, text: str) -> None:
+    transaction.connection.execute(
+        insert(comment).values(
+            id=new_id(), instance_id=matter_id, by=by, kind=kind, at=transaction.now, text=text.strip()[:1000]
+        )
+    )
+
+
+def _check_not_reminded(transaction: Transaction, matter_id: str, by: str | None) -> None:
+    since = transaction.now - timedelta(days=1)
+    same = comment.c.by.is_(None) if by is None else comment.c.by == by
+    if transaction.connection.scalar(
+        select(comment.c.id).where(
+            comment.c.instance_id == matter_id, comment.c.kind == "reminded", comment.c.at > since, same
+        )
+    ):
+        raise Refused("reminded_today", "今天已经催过了", remedy="请明天再催，或者打监督电话")
+
+
+def _tell_assignees(transaction: Transaction, directory: Directory, row: Row) -> tuple[str, ...]:
+    told: list[str] = []
+    for each in transaction.connection.execute(
+        select(task).where(task.c.instance_id == row.id, task.c.state == "open")
+    ):
+        people = [each.assignee_id] if each.assignee_id else list(directory.holders(each.role))
+        people = people or list(directory.holders("TG"))
+        for person_id in people:
+            key = f"remind:{each.id}:{person_id}:{transaction.now.isoformat()}"
+            transaction.connection.execute(
+                insert(notification).values(
+                    id=new_id(),
+                    instance_id=row.id,
+                    person_id=person_id,
+                    text=f"有人催办〈{each.step}〉：{row.subject}",
+                    channel="pages",
+                    at=transaction.now,
+                    call_key=key,
+                )
+            )
+            told.append(directory.title(person_id, each.lane))
+    return tuple(told)

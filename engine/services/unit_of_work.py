@@ -1,0 +1,54 @@
+"""One public method, one transaction: connection, moment and the events to log at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from sqlalchemy import Connection
+
+from engine.clock import Clock, local_date
+from engine.store import event_log
+from engine.store.event_log import Event
+from engine.store.session import Database
+
+
+@dataclass
+class Transaction:
+    """What one write works with; events are appended last, so chains are locked for the shortest time."""
+
+    connection: Connection
+    now: datetime
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def today(self) -> date:
+        return local_date(self.now)
+
+    def log(self, unit_id: str, kind: str, **facts: object) -> None:
+        """Note an event for the log; see :class:`engine.store.event_log.Event`."""
+        self.events.append(Event(unit_id=unit_id, kind=kind, at=self.now, **facts))
+
+
+class UnitOfWork:
+    """Opens transactions on the county's database at the county's time."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """All of it is kept, with its events, or nothing."""
+        with self.database.write() as connection:
+            transaction = Transaction(connection, self.clock.now())
+            yield transaction
+            event_log.append(connection, transaction.events)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view."""
+        with self.database.read() as connection:
+            yield connection

@@ -1,0 +1,1 @@
+"""The database of a county and its files; no process engine here."""

@@ -1,0 +1,480 @@
+"""The tables of one county: definitions, people, running matters and evidence (DESIGN §6)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC moment; SQLite would drop the zone and PostgreSQL turn it to the server's."""
+
+    impl = DateTime(timezone=False)
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return value.astimezone(UTC).replace(tzinfo=None) if value is not None else None
+
+    def process_result_value(self, value, dialect):
+        return value.replace(tzinfo=UTC) if value is not None else None
+
+
+def _id() -> Column:
+    return Column("id", String(36), primary_key=True)
+
+
+def _ref(name: str, target: str, *, nullable: bool = False) -> Column:
+    return Column(name, String(64), ForeignKey(target), nullable=nullable)
+
+
+# --- settings and definitions ---------------------------------------------------------------------------------------
+
+setting = Table("setting", metadata, Column("key", String(64), primary_key=True), Column("value", JSON, nullable=False))
+
+deployment_file = Table(
+    "deployment_file",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+process_definition = Table(
+    "process_definition",
+    metadata,
+    _id(),
+    Column("item_id", String(100), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("code", String(20), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("category", String(20), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("warnings", Integer, nullable=False, default=0),
+    Column("deployed_at", Moment, nullable=False),
+    Column("deployed_by", String(36)),
+    UniqueConstraint("item_id", "version"),
+)
+
+parameter = Table(
+    "parameter",
+    metadata,
+    Column("key", String(100), primary_key=True),
+    Column("org_unit", String(36), primary_key=True, default=""),
+    Column("effective_on", Date, primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("unit", String(20), nullable=False, default=""),
+    Column("basis", Text, nullable=False, default=""),
+    Column("origin", String(4), nullable=False, default=""),
+    Column("confirm", Boolean, nullable=False, default=False),
+)
+
+register = Table(
+    "register",
+    metadata,
+    Column("code", String(50), primary_key=True),
+    Column("definition", JSON, nullable=False),
+)
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+org_unit = Table(
+    "org_unit",
+    metadata,
+    _id(),
+    Column("name", String(100), nullable=False),
+    Column("level", String(20), nullable=False),
+    _ref("parent_id", "org_unit.id", nullable=True),
+    Column("service_phone", String(40), nullable=False, default=""),
+    Column("supervision_phone", String(40), nullable=False, default=""),
+    Column("position", Integer, nullable=False, default=0),
+    Index("ix_org_unit_parent_id", "parent_id"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    _id(),
+    Column("name", String(100), nullable=False),
+    _ref("unit_id", "org_unit.id"),
+    Column("group_name", String(40), nullable=False, default=""),
+    Column("phone", String(40), nullable=False, default=""),
+    Column("login", String(100), unique=True),
+    Column("password_hash", String(200)),
+    Column("session_key", String(40), nullable=False),
+    Index("ix_person_unit_id", "unit_id"),
+)
+
+password_link = Table(
+    "password_link",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    _ref("person_id", "person.id"),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _id(),
+    #: what was tried: login:<name>, address:<address>, code:<receipt>
+    Column("key", String(200), nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("ix_attempt_key_at", "key", "at"),
+)
+
+role = Table(
+    "role",
+    metadata,
+    Column("code", String(10), primary_key=True),
+    Column("lane", String(40), nullable=False, unique=True),
+    Column("level", String(20), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("may", JSON, nullable=False),
+    Column("may_not", JSON, nullable=False),
+    Column("incompatible", JSON, nullable=False),
+    Column("succession", JSON, nullable=False),
+)
+
+appointment = Table(
+    "appointment",
+    metadata,
+    _id(),
+    _ref("person_id", "person.id"),
+    _ref("role", "role.code"),
+    _ref("unit_id", "org_unit.id"),
+    Column("from_on", Date, nullable=False),
+    Column("until_on", Date),
+    #: set when it was ended before its term; rows are never deleted
+    Column("ended_on", Date),
+    Column("appointed_by", String(36)),
+    Column("appointed_at", Moment, nullable=False),
+    Index("ix_appointment_unit_id_role", "unit_id", "role"),
+    Index("ix_appointment_person_id", "person_id"),
+)
+
+substitution = Table(
+    "substitution",
+    metadata,
+    _id(),
+    _ref("person_id", "person.id"),
+    _ref("substitute_id", "person.id"),
+    Column("from_on", Date, nullable=False),
+    Column("until_on", Date, nullable=False),
+    Column("made_by", String(36)),
+    Column("made_at", Moment, nullable=False),
+    Index("ix_substitution_substitute_id", "substitute_id"),
+    Index("ix_substitution_person_id", "person_id"),
+)
+
+relation = Table(
+    "relation",
+    metadata,
+    Column("person_id", String(36), ForeignKey("person.id"), primary_key=True),
+    Column("relative_id", String(36), ForeignKey("person.id"), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Index("ix_relation_relative_id", "relative_id"),
+)
+
+# --- running matters ------------------------------------------------------------------------------------------------
+
+process_instance = Table(
+    "process_instance",
+    metadata,
+    _id(),
+    Column("receipt", String(20), nullable=False, unique=True),
+    _ref("definition_id", "process_definition.id"),
+    Column("item_id", String(100), nullable=False),
+    _ref("unit_id", "org_unit.id"),
+    Column("subject", Text, nullable=False, default=""),
+    Column("applicant_name", String(100), nullable=False, default=""),
+    _ref("applicant_id", "person.id", nullable=True),
+    Column("relatives", JSON, nullable=False, default=list),
+    #: of the form that started it: a second tap finds the matter again
+    Column("form_token_hash", String(64), unique=True),
+    Column("code_salt", String(32), nullable=False, default=""),
+    Column("code_hash", String(64), nullable=False, default=""),
+    #: open, done, refused, withdrawn
+    Column("state", String(20), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    _ref("started_by", "person.id", nullable=True),
+    Column("refusal", JSON),
+    Column("promise", Integer),
+    Column("promise_unit", String(4), nullable=False, default="wd"),
+    #: the clock of the promise stands still since
+    Column("held_at", Moment),
+    #: working days it stood still before
+    Column("held_days", Integer, nullable=False, default=0),
+    #: elements that can still be reached, as far as the data tells
+    Column("ahead", JSON, nullable=False, default=list),
+    #: moment of the last act, on paper or on the screen: the next one may not lie before it
+    Column("last_acted_at", Moment, nullable=False),
+    Index("ix_process_instance_unit_id_state", "unit_id", "state"),
+    Index("ix_process_instance_definition_id", "definition_id"),
+)
+
+instance_state = Table(
+    "instance_state",
+    metadata,
+    Column("instance_id", String(36), ForeignKey("process_instance.id"), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("token", String(40), nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+task = Table(
+    "task",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    _ref("unit_id", "org_unit.id"),
+    Column("element", String(200), nullable=False),
+    Column("step", String(200), nullable=False),
+    Column("lane", String(40), nullable=False),
+    #: the role it fell to: the lane's own or the next of its succession
+    Column("role", String(10), nullable=False),
+    _ref("assignee_id", "person.id", nullable=True),
+    #: nobody may do it: 没人办
+    Column("unmanned", Boolean, nullable=False, default=False),
+    #: the assignee was named for this one task and needs no post (township, DOMAIN §2 recusal)
+    Column("named", Boolean, nullable=False, default=False),
+    #: open, completed, cancelled
+    Column("state", String(20), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("due_at", Moment),
+    Column("limit_value", Integer),
+    Column("limit_unit", String(4), nullable=False, default="wd"),
+    Column("handed_by", String(200), nullable=False, default=""),
+    Column("acted_at", Moment),
+    Column("completed_at", Moment),
+    _ref("completed_by", "person.id", nullable=True),
+    _ref("on_behalf_of", "person.id", nullable=True),
+    #: the form that completed it, and what it was answered with: a double tap gets the same answer
+    Column("form_token", String(40)),
+    Column("answer", JSON),
+    Index(
+        "ix_task_assignee_open",
+        "assignee_id",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index(
+        "ix_task_unit_role_open",
+        "unit_id",
+        "role",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index("ix_task_instance_id", "instance_id"),
+    Index("ix_task_completed_by", "completed_by", "completed_at"),
+)
+
+recusal = Table(
+    "recusal",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    _ref("person_id", "person.id"),
+    Column("reason", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("ix_recusal_instance_id", "instance_id"),
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    Column("element", String(200), nullable=False),
+    Column("message", String(100), nullable=False),
+    #: why the clock of the promise stands still, "" when it runs
+    Column("hold", Text, nullable=False, default=""),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_subscription_instance_id", "instance_id"),
+)
+
+submission = Table(
+    "submission",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    _ref("task_id", "task.id", nullable=True),
+    Column("element", String(200), nullable=False),
+    Column("title", String(200), nullable=False),
+    _ref("by", "person.id", nullable=True),
+    Column("at", Moment, nullable=False),
+    #: erased together with the data: without it the digest in the log says nothing
+    Column("salt", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("ix_submission_instance_id", "instance_id"),
+)
+
+draft = Table(
+    "draft",
+    metadata,
+    Column("task_id", String(36), ForeignKey("task.id"), primary_key=True),
+    Column("person_id", String(36), ForeignKey("person.id"), primary_key=True),
+    Column("data", JSON, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+comment = Table(
+    "comment",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    _ref("by", "person.id", nullable=True),
+    Column("kind", String(20), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_comment_instance_id", "instance_id"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    _id(),
+    Column("kind", String(40), nullable=False),
+    #: what makes it the same job: queued twice, done once
+    Column("key", String(200), nullable=False, unique=True),
+    Column("payload", JSON, nullable=False),
+    #: open, done, failed
+    Column("state", String(20), nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("error", Text, nullable=False, default=""),
+    Index("ix_job_due_open", "due_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+)
+
+# --- evidence -------------------------------------------------------------------------------------------------------
+
+event_log = Table(
+    "event_log",
+    metadata,
+    Column("unit_id", String(36), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("instance_id", String(36)),
+    Column("kind", String(40), nullable=False),
+    Column("element", String(200), nullable=False, default=""),
+    Column("actor_id", String(36)),
+    Column("on_behalf_of", String(36)),
+    Column("at", Moment, nullable=False),
+    Column("acted_at", Moment),
+    #: facts without personal data
+    Column("data", JSON, nullable=False),
+    #: the row whose salted digest stands in ``digest``
+    Column("submission_id", String(36)),
+    Column("digest", String(64), nullable=False, default=""),
+    Column("prev", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_event_log_instance_id", "instance_id"),
+    Index("ix_event_log_actor_id_at", "actor_id", "at"),
+)
+
+chain_head = Table(
+    "chain_head",
+    metadata,
+    Column("unit_id", String(36), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+attachment = Table(
+    "attachment",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    _ref("task_id", "task.id", nullable=True),
+    Column("element", String(200), nullable=False),
+    Column("step", String(200), nullable=False),
+    Column("field", String(100), nullable=False, default=""),
+    Column("name", String(200), nullable=False),
+    Column("media_type", String(60), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    #: the cleaned picture, made after commit
+    Column("preview_sha256", String(64)),
+    #: pending, ready, failed
+    Column("state", String(20), nullable=False),
+    _ref("by", "person.id", nullable=True),
+    Column("at", Moment, nullable=False),
+    Index("ix_attachment_instance_id", "instance_id"),
+)
+
+register_entry = Table(
+    "register_entry",
+    metadata,
+    _id(),
+    _ref("register", "register.code"),
+    _ref("unit_id", "org_unit.id"),
+    Column("year", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("data", JSON, nullable=False),
+    _ref("instance_id", "process_instance.id", nullable=True),
+    Column("call_key", String(100), nullable=False, unique=True),
+    _ref("corrects", "register_entry.id", nullable=True),
+    Column("entered_at", Moment, nullable=False),
+    UniqueConstraint("register", "unit_id", "year", "number"),
+)
+
+document = Table(
+    "document",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    Column("template", String(100), nullable=False),
+    Column("template_digest", String(64), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("call_key", String(100), nullable=False, unique=True),
+    Column("sha256", String(64)),
+    Column("at", Moment, nullable=False),
+    Index("ix_document_instance_id", "instance_id"),
+)
+
+notification = Table(
+    "notification",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    #: null: for the applicant, who reads it on the progress page
+    _ref("person_id", "person.id", nullable=True),
+    Column("text", Text, nullable=False),
+    Column("channel", String(20), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("seen_at", Moment),
+    Column("call_key", String(100), nullable=False, unique=True),
+    Index("ix_notification_person_id", "person_id"),
+    Index("ix_notification_instance_id", "instance_id"),
+)
+
+#: the log may only grow (FORMATS §5 holds the same for register entries)
+APPEND_ONLY = ("event_log", "register_entry")

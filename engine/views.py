@@ -1,0 +1,540 @@
+"""What readers of the engine get back: plain frozen values, already masked for the person who asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from engine.model import Activity, Finding, LegalBasis, Material, ProcessFacts, RiskPoint
+
+if TYPE_CHECKING:
+    from engine.bpmn.form import Form
+
+
+@dataclass(frozen=True)
+class Unit:
+    id: str
+    name: str
+    #: county, township, village or group
+    level: str
+    parent_id: str | None = None
+    service_phone: str = ""
+    supervision_phone: str = ""
+
+
+@dataclass(frozen=True)
+class Post:
+    """An appointment in force."""
+
+    id: str
+    #: role code: CL, VD …
+    role: str
+    #: role name = lane name: 村文书
+    lane: str
+    unit: Unit
+    from_on: date
+    until_on: date | None
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person with an account and the posts in force now."""
+
+    person_id: str
+    name: str
+    posts: tuple[Post, ...]
+    #: what the person may use: cadre, supervisor, designer, administrator
+    sides: frozenset[str]
+    #: the unit shown in the page head
+    home: Unit
+    #: changes when the password changes or the account is closed: old sessions end
+    session_key: str
+
+    @property
+    def title(self) -> str:
+        """Post names, 村委会主任、村党支部书记."""
+        return "、".join(dict.fromkeys(post.lane for post in self.posts))
+
+
+@dataclass(frozen=True)
+class Person:
+    id: str
+    name: str
+    unit: Unit
+    group_name: str
+    phone: str
+    has_account: bool
+    posts: tuple[Post, ...] = ()
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time left of a limit; a card is computed when read (DOMAIN D1)."""
+
+    #: on, warn, yellow, red, hold, ok (done), no (refused or withdrawn), none (no limit)
+    state: str
+    #: last moment within the limit, aware UTC
+    due_at: datetime | None
+    #: whole units left (on, warn) or over (yellow, red), or used (ok)
+    count: int
+    #: wd or d
+    unit: str
+    #: the limit itself in ``unit``
+    limit: int | None = None
+    #: why the clock stands still
+    hold: str = ""
+    #: yellow: the moment it turns red
+    red_at: datetime | None = None
+    #: calendar days since the step began
+    elapsed_days: int = 0
+
+
+@dataclass(frozen=True)
+class Contact:
+    """An office-holder to call."""
+
+    label: str
+    title: str
+    name: str
+    phone: str
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """One line of an inbox."""
+
+    id: str
+    element: str
+    step: str
+    item_code: str
+    item_name: str
+    receipt: str
+    subject: str
+    applicant: str
+    unit: Unit
+    lane: str
+    clock: Clock
+    created_at: datetime
+    #: who completed the step before: 村文书 李文清
+    handed_by: str
+    draft_at: datetime | None
+    #: name of the person it waits for, "" when nobody has it (claimable or 没人办)
+    assignee: str
+    #: the viewer is substitute of this person
+    on_behalf_of: str = ""
+
+
+@dataclass(frozen=True)
+class Inbox:
+    overdue: tuple[TaskCard, ...]
+    today: tuple[TaskCard, ...]
+    later: tuple[TaskCard, ...]
+    #: tasks of the viewer's post that several persons may take
+    claimable: tuple[TaskCard, ...]
+    #: 没人办: shown to the township that must appoint somebody
+    unmanned: tuple[TaskCard, ...]
+    #: matters the viewer took part in that are still open elsewhere
+    handed_on: int
+    #: diary lines of today
+    diary_today: int
+
+    @property
+    def count(self) -> int:
+        return len(self.overdue) + len(self.today) + len(self.later)
+
+
+@dataclass(frozen=True)
+class Attachment:
+    id: str
+    name: str
+    #: form field it was given for, "" when it was added besides
+    field: str
+    media_type: str
+    size: int
+    #: name of the step
+    step: str
+    by: str
+    added_at: datetime
+    #: ready, pending (not decoded yet), failed
+    state: str
+    has_preview: bool = False
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One submitted value as people read it."""
+
+    label: str
+    text: str
+    personal: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was submitted in one step."""
+
+    title: str
+    by: str
+    at: datetime
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class StepLine:
+    """One entry of the 流程线 and of the text form of the diagram."""
+
+    element: str
+    name: str
+    #: userTask, serviceTask, businessRuleTask, receiveTask, exclusiveGateway, startEvent, endEvent …
+    kind: str
+    lane: str
+    #: done, now, late, todo, pass (not needed here)
+    state: str
+    person: str
+    at: datetime | None
+    limit: str
+    documentation: str = ""
+    #: branch sentences of a gateway: 要会签 → 〈会签用印〉
+    branches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An option for a field whose source is a list of the engine (person, resolution, legalBasis, unit)."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """Everything a task page shows."""
+
+    card: TaskCard
+    activity: Activity
+    form: Form | None
+    #: field key → stored value (draft, else default), dotted keys flat
+    values: dict[str, object]
+    choices: dict[str, tuple[Choice, ...]]
+    summaries: tuple[Summary, ...]
+    attachments: tuple[Attachment, ...]
+    steps: tuple[StepLine, ...]
+    step_number: int
+    step_count: int
+    #: "" when the viewer may act, else the sentence why not and who may
+    blocked: str
+    #: nobody has it yet: the viewer may take it first
+    claimable: bool
+    #: persons it may be handed to: value = person id
+    delegates: tuple[Choice, ...]
+    form_token: str
+    revision: int
+    comments: tuple[Comment, ...] = ()
+    #: earliest date this step may have happened on paper
+    earliest_on: date | None = None
+
+
+@dataclass(frozen=True)
+class Comment:
+    by: str
+    at: datetime
+    text: str
+    #: comment or reminder
+    kind: str = "comment"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What completing a task led to; the success page is made of it."""
+
+    matter_id: str
+    receipt: str
+    step: str
+    #: names of the steps now open with their person: 〈核对批件〉 印章保管员 陈守印
+    next_steps: tuple[str, ...]
+    finished: bool
+    #: code of the refusal when the matter ended so
+    refused: str = ""
+    #: the same form was sent before; nothing happened twice
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Started:
+    matter_id: str
+    receipt: str
+    #: 6 digits, shown this once; "" for matters without applicant
+    code: str
+    next_steps: tuple[str, ...]
+    #: the matter ended at once
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    number: int
+    #: started, completed, decided, called, arrived, reminded, commented, delegated, withdrawn, refused, finished …
+    kind: str
+    title: str
+    detail: str
+    at: datetime
+    acted_at: datetime | None
+    by: str
+    #: time since the entry before, in words
+    dwell: str = ""
+
+
+@dataclass(frozen=True)
+class Document:
+    id: str
+    title: str
+    template: str
+    at: datetime
+    #: ready once the file is made
+    ready: bool
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where an open matter stands."""
+
+    step: str
+    element: str
+    task_id: str | None
+    who: str
+    since: datetime
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class MatterRow:
+    id: str
+    receipt: str
+    item_code: str
+    item_name: str
+    subject: str
+    applicant: str
+    unit: Unit
+    #: open, done, refused, withdrawn, suspended
+    state: str
+    started_at: datetime
+    ended_at: datetime | None
+    stop: Stop | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The matter page; its first sentence is ``answer``."""
+
+    matter: MatterRow
+    #: 停在〈审批用印〉3 天（限 2 个工作日）— 村委会主任 王长河
+    answer: str
+    #: what follows from it, one sentence
+    follows: str
+    stops: tuple[Stop, ...]
+    promise: Clock
+    steps: tuple[StepLine, ...]
+    step_number: int
+    step_count: int
+    timeline: tuple[TimelineEntry, ...]
+    contacts: tuple[Contact, ...]
+    summaries: tuple[Summary, ...]
+    attachments: tuple[Attachment, ...]
+    documents: tuple[Document, ...]
+    #: element id → done, now, late
+    marks: dict[str, str]
+    #: element id → text under the element
+    badges: dict[str, str]
+    definition_id: str
+    version: int
+    deployed_at: datetime
+    #: first and last entry number and whether the chain holds
+    first_entry: int
+    last_entry: int
+    whole: bool
+    refusal: Refusal | None = None
+    may_remind: bool = False
+    may_comment: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    code: str
+    reason: str
+    basis: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What an applicant sees with receipt and code: own data masked, names of office-holders only."""
+
+    receipt: str
+    item_name: str
+    subject: str
+    unit: Unit
+    answer: str
+    follows: str
+    clock: Clock
+    steps: tuple[StepLine, ...]
+    step_number: int
+    step_count: int
+    state: str
+    refusal: Refusal | None
+    documents: tuple[Document, ...]
+    #: text of what is missing, "" when nothing is asked of the applicant
+    supplement: str
+    may_withdraw: bool
+    may_remind: bool
+    contacts: tuple[Contact, ...]
+    definition_id: str
+    marks: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A power item in force: one line of the power list."""
+
+    id: str
+    code: str
+    name: str
+    category: str
+    definition_id: str
+    version: int
+    deployed_at: datetime
+    facts: ProcessFacts
+    errors: int = 0
+    warnings: int = 0
+
+
+@dataclass(frozen=True)
+class GuideStep:
+    name: str
+    lane: str
+    person: str
+    limit: str
+    documentation: str
+    materials: tuple[Material, ...]
+    legal_basis: tuple[LegalBasis, ...]
+    risk_points: tuple[RiskPoint, ...]
+    branches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Guide:
+    """办事指南 of one item in one village: 找谁办 · 怎么办 · 何时办结."""
+
+    item: Item
+    unit: Unit
+    #: who takes it in first
+    first: Contact
+    promise: str
+    #: what is usual, from finished matters; "" below 5 of them
+    usual: str
+    materials: tuple[Material, ...]
+    steps: tuple[GuideStep, ...]
+    excludes: tuple[str, ...]
+    legal_basis: tuple[LegalBasis, ...]
+    start_form: Form | None
+
+
+@dataclass(frozen=True)
+class Version:
+    definition_id: str
+    version: int
+    deployed_at: datetime
+    deployed_by: str
+    digest: str
+    open_matters: int
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A process definition for the designer: diagram, facts, findings, versions."""
+
+    item: Item
+    facts: ProcessFacts
+    findings: tuple[Finding, ...]
+    versions: tuple[Version, ...]
+    files: tuple[str, ...]
+    #: element id → time limit as people read it, with today's county parameters
+    limits: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RegisterEntry:
+    id: str
+    serial: str
+    unit: Unit
+    entered_at: datetime
+    receipt: str
+    facts: tuple[Fact, ...]
+    corrects: str = ""
+
+
+@dataclass(frozen=True)
+class Register:
+    code: str
+    title: str
+    columns: tuple[str, ...]
+    entries: tuple[RegisterEntry, ...]
+
+
+@dataclass(frozen=True)
+class DiaryLine:
+    """One line of 行权日志, generated from a completed step."""
+
+    at: datetime
+    acted_at: datetime | None
+    by: str
+    title: str
+    step: str
+    what: str
+    receipt: str
+    subject: str
+    on_behalf_of: str = ""
+
+
+@dataclass(frozen=True)
+class Notification:
+    id: str
+    text: str
+    at: datetime
+    receipt: str
+    #: pages (own pages only, 未配置通道), sent, failed
+    channel: str
+    seen: bool
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A place where the record does not hold."""
+
+    unit: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    chains: int
+    entries: int
+    broken: tuple[Broken, ...]
+    #: unit id → {"number": n, "hash": "…"}: publish it, verify against it later
+    heads: dict[str, dict[str, object]]
+
+    @property
+    def whole(self) -> bool:
+        return not self.broken
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A job that was given up after several tries."""
+
+    id: str
+    kind: str
+    error: str
+    due_at: datetime
+    attempts: int

@@ -1,0 +1,1 @@
+"""The tests of the engine, the pages and the catalogue of processes."""

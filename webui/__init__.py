@@ -1,0 +1,1 @@
+"""The pages: everything a person sees in a browser, and the two start commands."""

@@ -1,0 +1,256 @@
+// Draws the diagrams of a page from their BPMN files; without it the link to the text form stays.
+import NavigatedViewer from 'bpmn-js/lib/NavigatedViewer';
+
+import 'bpmn-js/dist/assets/diagram-js.css';
+import 'bpmn-js/dist/assets/bpmn-js.css';
+import './viewer.css';
+
+const FONTS = '"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC", "HarmonyOS Sans SC", ' +
+  '"MiSans", "Microsoft YaHei", sans-serif';
+const TEXT_SIZE = 14;
+const OUTSIDE_TEXT_SIZE = 12;
+const READABLE_SIZE = 15;
+const LARGEST_SCALE = 1.6;
+const MARGIN = 12;
+// The strip below the picture that belongs to the bpmn.io mark alone; viewer.css keeps the picture out of it.
+const MARK_STRIP = 48;
+const HIGHEST_SHARE = 0.7;
+const STEP = 60;
+const BADGE_HEIGHT = 20;
+const MARKS = ['done', 'late', 'now', 'pick', 'path'];
+
+const WORDS = {
+  zh: { larger: '放大', smaller: '缩小', whole: '看全图', readable: '看清字', picture: '流程图' },
+  en: { larger: 'Larger', smaller: 'Smaller', whole: 'Whole picture', readable: 'Readable', picture: 'Diagram' }
+};
+
+function words() {
+  return document.documentElement.lang.startsWith('en') ? WORDS.en : WORDS.zh;
+}
+
+function facts(frame, name) {
+  return JSON.parse(frame.dataset[name] || '{}');
+}
+
+// One picture: the frame is the element of the page, the sheet what bpmn-js draws into.
+class Picture {
+  constructor(frame) {
+    this.frame = frame;
+    this.sheet = document.createElement('div');
+    this.sheet.className = 'diagram-sheet';
+    frame.append(this.sheet);
+    this.viewer = new NavigatedViewer({
+      container: this.sheet,
+      // The wheel scrolls the page; buttons change the size.
+      zoomScroll: { enabled: false },
+      bpmnRenderer: { defaultFillColor: '#ffffff', defaultStrokeColor: '#4a5652', defaultLabelColor: '#17201e' },
+      textRenderer: {
+        defaultStyle: { fontFamily: FONTS, fontSize: TEXT_SIZE },
+        externalStyle: { fontFamily: FONTS, fontSize: OUTSIDE_TEXT_SIZE }
+      }
+    });
+    this.canvas = this.viewer.get('canvas');
+    this.elements = this.viewer.get('elementRegistry');
+  }
+
+  async draw(xml) {
+    await this.viewer.importXML(xml);
+    this.bounds = this.canvas.viewbox().inner;
+    this.mark(facts(this.frame, 'marks'));
+    this.tag(facts(this.frame, 'badges'));
+    this.addTools();
+    this.openReadable();
+    this.listen();
+    this.frame.classList.add('is-drawn');
+  }
+
+  discard() {
+    this.viewer.destroy();
+    this.sheet.remove();
+  }
+
+  mark(marks) {
+    for (const [id, names] of Object.entries(marks)) {
+      for (const name of names.split(' ').filter((known) => MARKS.includes(known))) {
+        if (this.elements.get(id)) this.canvas.addMarker(id, `is-${name}`);
+      }
+    }
+  }
+
+  tag(badges) {
+    const overlays = this.viewer.get('overlays');
+    for (const [id, text] of Object.entries(badges)) {
+      const element = this.elements.get(id);
+      if (!element) continue;
+      const tag = document.createElement('span');
+      tag.className = 'diagram-badge';
+      tag.textContent = text;
+      const left = (element.width || 0) / 2;
+      overlays.add(id, 'badge', { position: { top: (element.height || 0) - BADGE_HEIGHT / 2, left }, html: tag });
+    }
+  }
+
+  addTools() {
+    const tools = document.createElement('div');
+    tools.className = 'diagram-tools';
+    const label = words();
+    const acts = [
+      [label.larger, () => this.scaleBy(1.25)],
+      [label.smaller, () => this.scaleBy(0.8)],
+      [label.whole, () => this.openWhole()],
+      [label.readable, () => this.openReadable()]
+    ];
+    for (const [text, act] of acts) {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.textContent = text;
+      button.addEventListener('click', act);
+      tools.append(button);
+    }
+    this.frame.append(tools);
+  }
+
+  get room() {
+    return { width: this.sheet.clientWidth, height: this.sheet.clientHeight - MARK_STRIP };
+  }
+
+  get widthScale() {
+    return (this.room.width - 2 * MARGIN) / this.bounds.width;
+  }
+
+  // The largest picture that fits the width; where its text would be too small, a readable part of it.
+  openReadable() {
+    const scale = Math.min(LARGEST_SCALE, Math.max(this.widthScale, READABLE_SIZE / TEXT_SIZE));
+    this.open(scale, this.frame.dataset.fit === 'whole' ? 'openWhole' : 'openReadable');
+  }
+
+  openWhole() {
+    this.open(Math.min(LARGEST_SCALE, this.widthScale), 'openWhole');
+  }
+
+  open(scale, view) {
+    this.view = view;
+    const highest = Math.max(320, window.innerHeight * HIGHEST_SHARE);
+    const wanted = this.bounds.height * scale + 2 * MARGIN + MARK_STRIP;
+    this.sheet.style.height = `${Math.round(Math.min(wanted, highest))}px`;
+    this.canvas.resized();
+    this.show(scale, this.start(scale));
+    const whole = scale <= this.widthScale + 0.001 && wanted <= highest;
+    this.frame.classList.toggle('is-partial', !whole);
+  }
+
+  // The corner of the diagram that is shown top left: around the element in focus, never beyond the picture.
+  start(scale) {
+    const room = { width: this.room.width / scale, height: this.room.height / scale };
+    const margin = MARGIN / scale;
+    const focus = this.elements.get(this.frame.dataset.focus || '');
+    const along = (from, size, shown, at) => {
+      const first = from - margin;
+      const last = from + size + margin - shown;
+      if (last <= first) return (first + last) / 2;
+      return Math.min(Math.max(at === null ? first : at - shown / 2, first), last);
+    };
+    const { x, y, width, height } = this.bounds;
+    return {
+      x: along(x, width, room.width, focus ? focus.x + focus.width / 2 : null),
+      y: along(y, height, room.height, focus ? focus.y + focus.height / 2 : null)
+    };
+  }
+
+  show(scale, corner) {
+    this.canvas.viewbox({ ...corner, width: this.room.width / scale, height: this.room.height / scale });
+  }
+
+  scaleBy(factor) {
+    const { x, y, width, height, scale } = this.canvas.viewbox();
+    const next = Math.min(3, Math.max(0.2, scale * factor));
+    const keep = 1 - scale / next;
+    this.show(next, { x: x + (width * keep) / 2, y: y + (height * keep) / 2 });
+    this.frame.classList.add('is-partial');
+  }
+
+  listen() {
+    this.viewer.get('eventBus').on('element.click', ({ element }) => this.select(element));
+    this.listenToKeys();
+    this.listenToFingers();
+    let width = this.sheet.clientWidth;
+    new ResizeObserver(() => {
+      if (this.sheet.clientWidth && this.sheet.clientWidth !== width) {
+        width = this.sheet.clientWidth;
+        this[this.view]();
+      }
+    }).observe(this.sheet);
+    window.addEventListener('beforeprint', () => this.openWhole());
+  }
+
+  listenToKeys() {
+    const svg = this.sheet.querySelector('svg');
+    svg.setAttribute('role', 'img');
+    svg.setAttribute('aria-label', this.frame.getAttribute('aria-label') || words().picture);
+    const moves = { ArrowLeft: [STEP, 0], ArrowRight: [-STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] };
+    svg.addEventListener('keydown', (event) => {
+      const move = moves[event.key];
+      if (!move || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      this.canvas.scroll({ dx: move[0], dy: move[1] });
+    });
+  }
+
+  // bpmn-js pans with the mouse only.
+  listenToFingers() {
+    let last = null;
+    this.sheet.addEventListener('pointerdown', (event) => {
+      last = event.pointerType === 'touch' && event.isPrimary ? event : null;
+    });
+    this.sheet.addEventListener('pointermove', (event) => {
+      if (!last || event.pointerId !== last.pointerId) return;
+      this.canvas.scroll({ dx: event.clientX - last.clientX, dy: event.clientY - last.clientY });
+      last = event;
+    });
+    for (const end of ['pointerup', 'pointercancel']) {
+      this.sheet.addEventListener(end, () => { last = null; });
+    }
+  }
+
+  select(element) {
+    const chosen = element.labelTarget || element;
+    if (chosen === this.canvas.getRootElement()) return;
+    for (const other of this.elements.filter((each) => this.canvas.hasMarker(each, 'is-pick'))) {
+      this.canvas.removeMarker(other, 'is-pick');
+    }
+    this.canvas.addMarker(chosen, 'is-pick');
+    this.frame.dispatchEvent(new CustomEvent('sihua:select', { bubbles: true, detail: { id: chosen.id } }));
+    showFacts(chosen.id);
+  }
+}
+
+function showFacts(id) {
+  const panel = document.getElementById(`facts-${id}`);
+  if (!panel) return;
+  for (const other of panel.parentElement.children) {
+    if (other !== panel && other.id.startsWith('facts-') && panel.hidden) other.hidden = true;
+  }
+  panel.hidden = false;
+  if (panel instanceof HTMLDetailsElement) panel.open = true;
+  panel.scrollIntoView({ block: 'nearest' });
+}
+
+async function drawInto(frame) {
+  const answer = await fetch(frame.dataset.diagram, { credentials: 'same-origin' });
+  if (!answer.ok) throw new Error(`${frame.dataset.diagram}: ${answer.status}`);
+  const xml = await answer.text();
+  const picture = new Picture(frame);
+  try {
+    await picture.draw(xml);
+  } catch (error) {
+    picture.discard();
+    throw error;
+  }
+}
+
+for (const frame of document.querySelectorAll('.diagram[data-diagram]')) {
+  drawInto(frame).catch((error) => {
+    frame.classList.add('is-missing');
+    console.warn(error.message);
+  });
+}

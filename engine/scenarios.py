@@ -107,18 +107,17 @@ class Stage:
     def play(self, scenario: Mapping) -> str:
         """Play one scenario; return what came out otherwise than expected."""
         self._clock.at = MONDAY
-        unit = str(scenario["start"]["unit"])
         try:
+            unit = str(scenario["start"]["unit"])
             self._give(unit, scenario.get("given", {}))
             matter = self._start(unit, scenario["start"])
             for number, step in enumerate(scenario["steps"], 1):
-                try:
-                    self._step(matter, unit, step)
-                except (EngineError, KeyError, StopIteration) as error:
-                    return f"第 {number} 步（{step.get('task') or step['do']}）没有办成：{error!r}"
+                problem = self._try(matter, unit, step)
+                if problem:
+                    return f"第 {number} 步（{step.get('task') or step['do']}）{problem}"
+            return self._compare(matter, scenario["expect"])
         except (EngineError, KeyError) as error:
             return f"没有办成：{error!r}"
-        return self._compare(matter, scenario["expect"])
 
     # --- acts -------------------------------------------------------------------------------------------------------
 
@@ -147,6 +146,16 @@ class Stage:
             self._item_id, unit_id=self._people.unit(unit), data=data, files=files, by=by
         )
         return _Matter(started.matter_id, started.receipt, started.code)
+
+    def _try(self, matter: _Matter, unit: str, step: Mapping) -> str:
+        """Do one step; return what went wrong. With ``refused`` the engine must say no in a sentence holding it."""
+        wanted = step.get("refused", "")
+        try:
+            self._step(matter, unit, step)
+        except (EngineError, KeyError, StopIteration) as error:
+            as_wanted = wanted and isinstance(error, EngineError) and wanted in str(error)
+            return "" if as_wanted else f"没有办成：{error!r}"
+        return f"应当不让办（{wanted}），却办成了" if wanted else ""
 
     def _step(self, matter: _Matter, unit: str, step: Mapping) -> None:
         if step["do"] == "advance":

@@ -228,7 +228,6 @@ class TaskView:
     claimable: bool
     #: persons it may be handed to: value = person id
     delegates: tuple[Choice, ...]
-    form_token: str
     revision: int
     comments: tuple[Comment, ...] = ()
     #: earliest date this step may have happened on paper
@@ -240,7 +239,7 @@ class Comment:
     by: str
     at: datetime
     text: str
-    #: comment or reminder
+    #: comment, reminded or delegated
     kind: str = "comment"
 
 
@@ -404,7 +403,8 @@ class Item:
     version: int
     deployed_at: datetime
     facts: ProcessFacts
-    errors: int = 0
+    #: lanes whose holders may start it
+    starting_lanes: tuple[str, ...] = ()
     warnings: int = 0
 
 

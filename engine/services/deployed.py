@@ -35,6 +35,14 @@ class Deployed:
     def start_form(self) -> Form | None:
         return self.forms.get(self.facts.start_form)
 
+    @property
+    def starting_lanes(self) -> tuple[str, ...]:
+        """The lanes that take the item in: the start event's and the first task's."""
+        activities = self.facts.activities
+        start = next(activity for activity in activities if activity.kind == "startEvent")
+        first = next((activity for activity in activities if activity.is_task), start)
+        return tuple(dict.fromkeys((start.lane, first.lane)))
+
     def form_of(self, activity: Activity) -> Form | None:
         """Return the form a step, or the start, is filled in with."""
         return self.start_form if activity.kind == "startEvent" else self.forms.get(activity.form)
@@ -45,9 +53,9 @@ class Deployed:
         return str(text or self.facts.name)
 
     def branches(self, element: str) -> tuple[str, ...]:
-        """Return where a step leads: 〈审批用印〉, or one sentence per answer of the gateway behind it."""
+        """Return one sentence per answer of the gateway behind a step: 同意 → 〈核对批件〉; none for a single way."""
         flows = [flow for flow in self.facts.flows if flow.source == element]
         if len(flows) == 1 and self.facts.activity(flows[0].target).kind == "exclusiveGateway":
             return self.branches(flows[0].target)
-        named = [(flow.name, self.facts.activity(flow.target).name) for flow in flows]
+        named = [(flow.name, self.facts.activity(flow.target).name) for flow in flows if len(flows) > 1]
         return tuple(f"{answer} → 〈{target}〉" if answer else f"〈{target}〉" for answer, target in named if target)

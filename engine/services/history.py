@@ -14,13 +14,12 @@ from engine.services import course, limits, standing
 from engine.services.course import Course
 from engine.services.identity import check_code
 from engine.services.matters import row_by_receipt
-from engine.services.permission import Directory, in_force, unit_of, unit_view
+from engine.services.permission import Directory, has_part, unit_of, unit_view, units_of
 from engine.services.repository import Repository, definition_row
 from engine.services.unit_of_work import UnitOfWork
 from engine.store import event_log as log
 from engine.store.files import FileStore
 from engine.store.tables import (
-    appointment,
     attachment,
     comment,
     document,
@@ -35,6 +34,7 @@ from engine.store.tables import (
     task,
 )
 from engine.views import (
+    Clock,
     DiaryLine,
     MatterRow,
     Notification,
@@ -125,9 +125,10 @@ class History:
             directory = Directory(connection, row.unit_id, local_date(now))
             definition = definition_row(connection, row.definition_id)
             story = Course.read(connection, self._repository.loaded(connection, definition), row, directory, now)
-            took_part = any(by in (each.assignee_id, each.completed_by) for each in story.tasks)
-            if not (directory.posts_of(by) or took_part):
+            took_part = has_part(connection, row.id, by, local_date(now))
+            if not (directory.sees_matters(by) or took_part):
                 raise NotFound("事项", receipt)
+            sees_papers = took_part or directory.sees_papers(by)
             steps = story.steps()
             number, count = story.position(steps)
             stops = story.stops()
@@ -145,8 +146,8 @@ class History:
                 timeline=timeline,
                 contacts=standing.contacts(story, stops),
                 summaries=course.summaries(connection, story.deployed, row, unmasked=took_part),
-                attachments=course.attachments(connection, row.id),
-                documents=course.documents(connection, row.id),
+                attachments=course.attachments(connection, row.id) if sees_papers else (),
+                documents=course.documents(connection, row.id) if sees_papers else (),
                 marks=story.marks(),
                 badges=standing.badges(stops),
                 definition_id=definition.id,
@@ -186,7 +187,7 @@ class History:
                 unit=directory.units[story.deployed.facts.level],
                 answer=standing.public_answer(row, stops, number),
                 follows=standing.public_follows(row, promise),
-                clock=promise,
+                clock=_pressing(stops, promise),
                 steps=steps,
                 step_number=number,
                 step_count=count,
@@ -229,16 +230,13 @@ class History:
             .join(process_instance, process_instance.c.id == attachment.c.instance_id)
             .where(attachment.c.id == attachment_id)
         ).one_or_none()
-        if row is None or not self._is_near(connection, row.unit_id, row.instance_id, by):
+        if row is None or not self._may_read(connection, row.unit_id, row.instance_id, by):
             raise NotFound("材料", attachment_id)
         return row
 
-    def _is_near(self, connection: Connection, unit_id: str, instance_id: str, by: str) -> bool:
-        directory = Directory(connection, unit_id, self._work.clock.today())
-        if any(code not in ("SA", "PD") for code in directory.posts_of(by)):
-            return True
-        named = select(task.c.id).where(task.c.instance_id == instance_id, task.c.assignee_id == by)
-        return connection.scalar(named) is not None
+    def _may_read(self, connection: Connection, unit_id: str, instance_id: str, by: str) -> bool:
+        today = self._work.clock.today()
+        return Directory(connection, unit_id, today).sees_papers(by) or has_part(connection, instance_id, by, today)
 
     def document(
         self, document_id: str, *, by: str | None = None, receipt: str = "", code: str = ""
@@ -252,7 +250,7 @@ class History:
                 .where(document.c.id == document_id)
             ).one_or_none()
             allowed = row is not None and (
-                row.instance_id == own if by is None else self._is_near(connection, row.unit_id, row.instance_id, by)
+                row.instance_id == own if by is None else self._may_read(connection, row.unit_id, row.instance_id, by)
             )
             if not allowed or row.sha256 is None:
                 raise NotFound("文书", document_id)
@@ -324,21 +322,6 @@ class History:
             return log.verify(connection, against)
 
 
-def units_of(connection: Connection, person_id: str, today: date) -> list[str]:
-    """Return the units a person has a post in, and every unit below them; system posts see no matters."""
-    own = connection.execute(
-        select(appointment.c.unit_id).where(
-            appointment.c.person_id == person_id, appointment.c.role.not_in(["SA", "PD"]), *in_force(today)
-        )
-    )
-    found: list[str] = []
-    level = list(dict.fromkeys(own.scalars()))
-    while level:
-        found += level
-        level = list(connection.scalars(select(org_unit.c.id).where(org_unit.c.parent_id.in_(level))))
-    return found
-
-
 def _names(connection: Connection, ids: set) -> dict[str, str]:
     rows = connection.execute(select(person.c.id, person.c.name).where(person.c.id.in_(ids - {None})))
     return dict(rows.all())
@@ -400,6 +383,12 @@ def _plain_matter(connection: Connection, row: Row, definition: Row, stops: tupl
         row.ended_at,
         stops[0] if stops else None,
     )
+
+
+def _pressing(stops: tuple[Stop, ...], promise: Clock) -> Clock:
+    """Return the clock an applicant cares about: the step's once it is late, else the promise's."""
+    late = [stop.clock for stop in stops if stop.clock.state in ("yellow", "red")]
+    return late[0] if late else promise
 
 
 def _lack(connection: Connection, row: Row) -> str:

@@ -231,6 +231,13 @@ class Identity:
             today = self._work.clock.today()
             return tuple(_person(connection, row, today) for row in connection.execute(statement).all())
 
+    def person(self, person_id: str, *, by: str) -> Person:
+        """Return one person, for the administrator."""
+        with self._work.read() as connection:
+            if "administrator" not in _actor(connection, by, self._work.clock.today()).sides:
+                raise NotAllowed("人员和岗位由系统管理员管", "系统管理员")
+            return _person(connection, _person_row(connection, person_id), self._work.clock.today())
+
     def units(self, level: str | None = None) -> tuple[Unit, ...]:
         """Return the units, county first, in their order."""
         with self._work.read() as connection:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Connection, Row, or_, select
 
-from engine.errors import NotAllowed
+from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
 from engine.store.tables import appointment, org_unit, person, recusal, relation, role, substitution, task
 from engine.views import Contact, Unit
+
+#: posts that keep the system running: they see no matter (DOMAIN §2)
+SYSTEM_POSTS = ("SA", "PD")
+#: posts that see how a matter went, but none of its papers
+NO_PAPERS_POSTS = (*SYSTEM_POSTS, "IS")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Directory:
 
     def __init__(self, connection: Connection, unit_id: str, on: date) -> None:
         self.on = on
+        self._connection = connection
         self.units = _units_above(connection, unit_id)
         self.roles = read_roles(connection)
         self._posts = connection.execute(
@@ -79,6 +85,14 @@ class Directory:
         """Return the role codes a person holds around this unit."""
         return tuple(row.role for row in self._posts if row.id == person_id)
 
+    def sees_matters(self, person_id: str) -> bool:
+        """Tell whether a person's posts let him see how the matters of this unit go."""
+        return any(code not in SYSTEM_POSTS for code in self.posts_of(person_id))
+
+    def sees_papers(self, person_id: str) -> bool:
+        """Tell whether a person's posts let him open the papers of this unit's matters."""
+        return any(code not in NO_PAPERS_POSTS for code in self.posts_of(person_id))
+
     def substitutes_of(self, person_id: str) -> tuple[str, ...]:
         """Return who stands in for that person today."""
         return tuple(row.substitute_id for row in self._substitutes if row.person_id == person_id)
@@ -89,7 +103,13 @@ class Directory:
             return lane
         held = [self.roles[code].lane for code in self.posts_of(person_id)]
         post = lane if lane in held else (held[0] if held else lane)
-        return f"{post} {self._names.get(person_id, '')}".strip()
+        return f"{post} {self._name(person_id)}".strip()
+
+    def _name(self, person_id: str) -> str:
+        """Return a person's name; who was named for one task or stands in may have no post here."""
+        if person_id not in self._names:
+            self._names[person_id] = self._connection.scalar(select(person.c.name).where(person.c.id == person_id)) or ""
+        return self._names[person_id]
 
     def post_of(self, person_id: str) -> str:
         """Return the first post a person holds around this unit, "" without one."""
@@ -204,6 +224,39 @@ def _whose(directory: Directory, row: Row) -> str:
     return directory.title(row.assignee_id, row.lane)
 
 
+def has_part(connection: Connection, instance_id: str, person_id: str, on: date) -> bool:
+    """Tell whether a step of that matter is or was the person's: assigned, done, or he stands in for who has it."""
+    absent = select(substitution.c.person_id).where(
+        substitution.c.substitute_id == person_id, substitution.c.from_on <= on, substitution.c.until_on >= on
+    )
+    own = or_(
+        task.c.assignee_id == person_id,
+        task.c.completed_by == person_id,
+        (task.c.state == "open") & task.c.assignee_id.in_(absent),
+    )
+    return connection.scalar(select(task.c.id).where(task.c.instance_id == instance_id, own).limit(1)) is not None
+
+
+def units_of(connection: Connection, person_id: str, on: date) -> list[str]:
+    """Return the units a person has a post in, and every unit below them; system posts see no matters."""
+    own = connection.scalars(
+        select(appointment.c.unit_id).where(
+            appointment.c.person_id == person_id, appointment.c.role.not_in(SYSTEM_POSTS), *in_force(on)
+        )
+    )
+    return units_below(connection, dict.fromkeys(own))
+
+
+def units_below(connection: Connection, unit_ids: Iterable[str]) -> list[str]:
+    """Return these units and every unit under them."""
+    found: list[str] = []
+    level = list(unit_ids)
+    while level:
+        found += level
+        level = list(connection.scalars(select(org_unit.c.id).where(org_unit.c.parent_id.in_(level))))
+    return found
+
+
 def in_force(on: date) -> tuple:
     """Return the conditions of an appointment in force on a day."""
     return (
@@ -234,7 +287,9 @@ def _units_above(connection: Connection, unit_id: str) -> dict[str, Unit]:
     units: dict[str, Unit] = {}
     next_id: str | None = unit_id
     while next_id:
-        row = connection.execute(select(org_unit).where(org_unit.c.id == next_id)).one()
+        row = connection.execute(select(org_unit).where(org_unit.c.id == next_id)).one_or_none()
+        if row is None:
+            raise NotFound("村镇", next_id)
         units[row.level] = unit_view(row)
         next_id = row.parent_id
     return units

@@ -7,8 +7,7 @@ from sqlalchemy import select
 from engine.connectors.registers import serial_text
 from engine.errors import NotFound
 from engine.masking import mask_text
-from engine.services.history import units_of
-from engine.services.permission import unit_of
+from engine.services.permission import unit_of, units_of
 from engine.services.unit_of_work import UnitOfWork
 from engine.store.tables import org_unit, process_instance, register, register_entry
 from engine.views import Fact, Register, RegisterEntry
@@ -78,9 +77,12 @@ def _entry(row, definition: dict, *, unmasked: bool) -> RegisterEntry:
 
 
 def _text(value: object, field: dict) -> str:
+    """Return a value of an entry as people read it."""
     if value is None:
         return ""
+    if isinstance(value, list):
+        return f"{len(value)} 份"
     if field.get("x-unit") == "fen":
         return f"{int(value) / 100:,.2f} 元"
-    labels = field.get("x-labels", {})
-    return str(labels.get(value, value)) if isinstance(value, str) else str(value)
+    labels = {each["const"]: each.get("title", each["const"]) for each in field.get("oneOf", ()) if "const" in each}
+    return str(labels.get(value, value))

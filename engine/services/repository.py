@@ -186,7 +186,7 @@ class Repository:
             return self._loaded[row.digest]
 
     def _item(self, connection: Connection, row: Row) -> Item:
-        facts = self.loaded(connection, row).facts
+        loaded = self.loaded(connection, row)
         return Item(
             row.item_id,
             row.code,
@@ -195,9 +195,9 @@ class Repository:
             row.id,
             row.version,
             row.deployed_at,
-            facts,
-            errors=0,
-            warnings=row.warnings,
+            loaded.facts,
+            loaded.starting_lanes,
+            row.warnings,
         )
 
 

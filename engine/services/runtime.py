@@ -217,22 +217,13 @@ def _check_may_start(definition: Deployed, directory: Directory, by: str | None)
         if not facts.public_start:
             raise NotAllowed("这件事由村里发起，不在网上申请", "村便民服务室")
         return
-    lanes = starting_lanes(definition)
-    roles = [role for role in map(directory.role_of_lane, lanes) if role]
+    roles = [role for role in map(directory.role_of_lane, definition.starting_lanes) if role]
     people = {person for role in roles for person in directory.holders(role.code)}
     people |= {substitute for person in people for substitute in directory.substitutes_of(person)}
     if by not in people:
         raise NotAllowed(
             f"这件事由{'、'.join(role.lane for role in roles)}受理", "、".join(role.lane for role in roles)
         )
-
-
-def starting_lanes(definition: Deployed) -> tuple[str, ...]:
-    """Return the lanes that may start an item: the start event's and the first task's."""
-    activities = definition.facts.activities
-    start = next(activity for activity in activities if activity.kind == "startEvent")
-    first = next((activity for activity in activities if activity.is_task), start)
-    return tuple(dict.fromkeys((start.lane, first.lane)))
 
 
 def _waiting_element(connection: Connection, instance_id: str, message: str) -> str | None:

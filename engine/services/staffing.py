@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sqlalchemy import select, update
 
-from engine.services.permission import Directory, read_bars
+from engine.services.permission import Directory, read_bars, units_below
 from engine.services.repository import Repository, definition_row
 from engine.services.unit_of_work import Transaction
-from engine.store.tables import org_unit, process_instance, task
+from engine.store.tables import process_instance, task
 
 
 def reassign(
@@ -24,7 +22,10 @@ def reassign(
     A person named for one task keeps it while nothing bars him.
     """
     changed = 0
-    wanted = task.c.instance_id == instance_id if instance_id else task.c.unit_id.in_(_below(transaction, unit_id))
+    if instance_id:
+        wanted = task.c.instance_id == instance_id
+    else:
+        wanted = task.c.unit_id.in_(units_below(transaction.connection, filter(None, [unit_id])))
     rows = transaction.connection.execute(
         select(
             task,
@@ -68,13 +69,3 @@ def _reassign_one(transaction: Transaction, repository: Repository, directory: D
         data={"to": assignment.assignee_id, "role": assignment.role},
     )
     return True
-
-
-def _below(transaction: Transaction, unit_id: str | None) -> Iterable[str]:
-    """Return the unit and every unit under it."""
-    found: list[str] = []
-    level = [unit_id] if unit_id else []
-    while level:
-        found += level
-        level = list(transaction.connection.scalars(select(org_unit.c.id).where(org_unit.c.parent_id.in_(level))))
-    return found

@@ -10,7 +10,7 @@ from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
 from engine.services import choices, course, inbox, matters
 from engine.services.course import Course
-from engine.services.permission import Bars, acts_for, read_bars
+from engine.services.permission import Bars, acts_for, has_part, read_bars
 from engine.services.reconcile import Matter
 from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
@@ -35,7 +35,8 @@ def read(transaction: Transaction, repository: Repository, task_id: str, by: str
     if row is None:
         raise NotFound("待办", task_id)
     matter = matters.load(transaction, repository, row.instance_id)
-    if not matter.directory.posts_of(by) and row.assignee_id != by and not _stands_in(matter, row, by):
+    took_part = has_part(connection, matter.id, by, transaction.today)
+    if not (matter.directory.sees_matters(by) or took_part):
         raise NotFound("待办", task_id)
     activity = matter.definition.facts.activity(row.element)
     bars = read_bars(connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
@@ -44,31 +45,27 @@ def read(transaction: Transaction, repository: Repository, task_id: str, by: str
     number, count = story.position(steps)
     form = matter.definition.forms.get(activity.form)
     blocked = _blocked(matter, bars, row, activity, by)
-    unmasked = not blocked
+    sees_papers = matter.directory.sees_papers(by)
     named = bool(row.unmanned) and by in matter.directory.holders("TG")
     return TaskView(
         card=inbox.card(row, transaction.now),
         activity=activity,
         form=form,
-        values=_values(form, row, matter),
-        choices=choices.of(connection, form, matter.row.unit_id, activity, matter.definition.facts),
-        summaries=course.summaries(connection, matter.definition, matter.row, unmasked=unmasked),
-        attachments=course.attachments(connection, matter.id),
+        # Who may only look gets no roll to choose from and nothing that was filled in.
+        values={} if blocked else _values(form, row, matter),
+        choices={} if blocked else choices.of(connection, form, row.unit_id, activity, matter.definition.facts),
+        summaries=course.summaries(connection, matter.definition, matter.row, unmasked=not blocked),
+        attachments=course.attachments(connection, matter.id) if took_part or sees_papers else (),
         steps=steps,
         step_number=number,
         step_count=count,
         blocked=blocked,
         claimable=row.assignee_id is None and not row.unmanned and not blocked,
         delegates=_delegate_choices(connection, matter, activity, bars, named, by, blocked),
-        form_token="",
         revision=matter.revision,
         comments=course.comments(connection, matter.id),
         earliest_on=local_date(matter.row.last_acted_at),
     )
-
-
-def _stands_in(matter: Matter, row: Row, by: str) -> bool:
-    return bool(row.assignee_id) and by in matter.directory.substitutes_of(row.assignee_id)
 
 
 def _blocked(matter: Matter, bars: Bars, row: Row, activity: Activity, by: str) -> str:

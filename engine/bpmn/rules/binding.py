@@ -9,7 +9,7 @@ from lxml import etree
 
 from engine.bpmn.expressions import EvaluationError, parse
 from engine.bpmn.rules import package_rule, rule
-from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, camunda, facts_of, kind, listed, title
+from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, camunda, facts_of, full_title, kind, listed, title
 from engine.bpmn.rules.written import parameters_of, written_in
 
 _TIMERS = ("timeDate", "timeDuration", "timeCycle")
@@ -206,7 +206,7 @@ def refusals_have_a_reason(diagram: Diagram) -> Iterator[Place]:
             what = f"用的错误 {reference} 不存在" if reference else "没有写是什么错误"
             yield diagram.at(definition, f"{title(owner)}{what}。", "请选一个错误，并给它写上代码。")
         elif error is not None and not (error.get("errorCode") or "").strip():
-            message = f"{title(owner)}用的错误{title(error)}没有代码，说不出为什么不予办理。"
+            message = f"{title(owner)}用的{full_title(error)}没有代码，说不出为什么不予办理。"
             yield diagram.at(error, message, "请写 errorCode，例如 =refusal.code。")
 
 

@@ -9,7 +9,7 @@ from lxml import etree
 
 from engine.bpmn.document import POWER
 from engine.bpmn.rules import package_rule, rule
-from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, facts_of, kind, listed, title
+from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, facts_of, full_title, kind, listed, title
 from engine.bpmn.rules.written import written_in
 from engine.model import Activity, ProcessFacts, TimeLimit
 
@@ -39,7 +39,7 @@ def lanes_are_roles(diagram: Diagram) -> Iterator[Place]:
     for lane in diagram.elements:
         name = lane.get("name", "")
         if kind(lane) == "lane" and name.strip() and name not in diagram.subject.world.roles:
-            message = f"泳道{title(lane)}不是岗位表里的岗位，找不到人来办。"
+            message = f"{full_title(lane)}不是岗位表里的岗位，找不到人来办。"
             yield diagram.at(lane, message, "请改成岗位表（roles.json）里的名称，一个字都不能差。")
 
 
@@ -49,7 +49,7 @@ def nodes_stand_in_one_lane(diagram: Diagram) -> Iterator[Place]:
     for process in diagram.processes:
         lanes = _lanes(process)
         if diagram.children(process) and not lanes:
-            message = f"流程{title(process)}没有泳道，不知道由谁来办。"
+            message = f"{full_title(process)}没有泳道，不知道由谁来办。"
             yield diagram.at(process, message, "请画出泳道，一个岗位一条，把每一步放进去。")
             continue
         for node in diagram.children(process):
@@ -94,7 +94,7 @@ def item_says_everything(diagram: Diagram) -> Iterator[Place]:
     process = diagram.processes[0]
     item = next(iter(facts_of(process, "item")), None)
     if item is None:
-        message = f"流程{title(process)}没有写权力事项。"
+        message = f"{full_title(process)}没有写权力事项。"
         yield diagram.at(process, message, "请在流程上写 power:item，见 processes/README.md 第 2 节。")
         return
     missing = [name for key, name in _ITEM.items() if not item.get(key, "").strip()]

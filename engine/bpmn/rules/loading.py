@@ -10,7 +10,7 @@ from lxml import etree
 from engine.bpmn.document import BPMN
 from engine.bpmn.facts import FactsError
 from engine.bpmn.rules import package_rule, rule
-from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, kind, title
+from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, full_title, kind, title
 
 _NEEDS_ID = ("process", "lane", "message", "error")
 
@@ -94,7 +94,7 @@ def has_steps(diagram: Diagram) -> Iterator[Place]:
     """A process without a single node does nothing."""
     for process in diagram.processes:
         if not diagram.children(process):
-            yield diagram.at(process, f"流程{title(process)}里什么也没有画。", "请画出开始、步骤和结束。")
+            yield diagram.at(process, f"{full_title(process)}里什么也没有画。", "请画出开始、步骤和结束。")
 
 
 @rule("process-not-executable")
@@ -105,7 +105,7 @@ def is_executable(diagram: Diagram) -> Iterator[Place]:
             message = f"一个文件里只能有一个流程，{title(process)}不会执行。"
             yield diagram.at(process, message, "请把它画到自己的文件里，用调用活动来调用。")
         elif process.get("isExecutable") not in ("true", "1"):
-            message = f"流程{title(process)}没有标成可以执行。"
+            message = f"{full_title(process)}没有标成可以执行。"
             yield diagram.at(process, message, "请在流程的属性里勾上“可执行”（isExecutable=true）。")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from lxml import etree
 
 from engine.bpmn.rules import rule
-from engine.bpmn.rules.subject import Diagram, Place, bpmn, kind, listed, title
+from engine.bpmn.rules.subject import Diagram, Place, bpmn, full_title, kind, listed, title
 
 _NAMELESS = ("parallelGateway", "eventBasedGateway", "subProcess")
 _WAITING = ("intermediateCatchEvent", "receiveTask")
@@ -19,7 +19,7 @@ def starts(diagram: Diagram) -> Iterator[Place]:
     for scope in diagram.scopes:
         nodes = diagram.children(scope)
         if not _starts(nodes):
-            yield diagram.at(scope, f"{_scope(scope)}里没有开始事件。", "请画一个开始事件，连到第一步。")
+            yield diagram.at(scope, f"{full_title(scope)}里没有开始事件。", "请画一个开始事件，连到第一步。")
 
 
 @rule("end-event-missing", aliases=("end-event-required",))
@@ -28,7 +28,7 @@ def ends(diagram: Diagram) -> Iterator[Place]:
     for scope in diagram.scopes:
         nodes = diagram.children(scope)
         if not any(kind(node) == "endEvent" for node in nodes):
-            yield diagram.at(scope, f"{_scope(scope)}里没有结束事件。", "请在最后一步后面画一个结束事件。")
+            yield diagram.at(scope, f"{full_title(scope)}里没有结束事件。", "请在最后一步后面画一个结束事件。")
 
 
 @rule("single-blank-start-event", aliases=("single-blank-start-event",))
@@ -37,7 +37,7 @@ def starts_once(diagram: Diagram) -> Iterator[Place]:
     for scope in diagram.scopes:
         blank = [node for node in _starts(diagram.children(scope)) if not _definitions(node)]
         for node in blank[1:]:
-            message = f"{_scope(scope)}里有 {len(blank)} 个空白的开始事件，会同时开始。"
+            message = f"{full_title(scope)}里有 {len(blank)} 个空白的开始事件，会同时开始。"
             yield diagram.at(node, message, "请只留一个开始事件。")
 
 
@@ -46,7 +46,7 @@ def starts_blank_inside(diagram: Diagram) -> Iterator[Place]:
     """A sub-process begins when its turn comes, not at a message or a time."""
     for node in diagram.of_kind("startEvent"):
         if kind(node.getparent()) == "subProcess" and _definitions(node):
-            message = f"子流程里的开始事件{title(node)}不能等消息或时间。"
+            message = f"子流程里的{full_title(node)}不能等消息或时间。"
             yield diagram.at(node, message, "请改成空白的开始事件，在子流程外面等。")
 
 
@@ -55,7 +55,7 @@ def start_is_not_entered(diagram: Diagram) -> Iterator[Place]:
     """No flow leads back to a start event."""
     for node in diagram.of_kind("startEvent"):
         if _entering(diagram, node):
-            message = f"有流向通到开始事件{title(node)}。"
+            message = f"有流向通到{full_title(node)}。"
             yield diagram.at(node, message, "请把这条流向改接到开始后面的那一步。")
 
 
@@ -64,7 +64,7 @@ def end_is_not_left(diagram: Diagram) -> Iterator[Place]:
     """No flow leaves an end event."""
     for node in diagram.of_kind("endEvent"):
         if _leaving(diagram, node):
-            message = f"结束事件{title(node)}后面还有流向。"
+            message = f"{full_title(node)}后面还有流向。"
             yield diagram.at(node, message, "请删去这条流向，或者把它改成中间的一步。")
 
 
@@ -73,7 +73,7 @@ def boundary_is_not_entered(diagram: Diagram) -> Iterator[Place]:
     """A boundary event happens; no flow leads to it."""
     for node in diagram.of_kind("boundaryEvent"):
         if _entering(diagram, node):
-            message = f"有流向通到边界事件{title(node)}。"
+            message = f"有流向通到{full_title(node)}。"
             yield diagram.at(node, message, "请把这条流向改接到别的步骤。")
 
 
@@ -82,7 +82,7 @@ def boundary_leads_on(diagram: Diagram) -> Iterator[Place]:
     """A boundary event says what happens then."""
     for node in diagram.of_kind("boundaryEvent"):
         if not _leaving(diagram, node):
-            message = f"边界事件{title(node)}后面没有流向。"
+            message = f"{full_title(node)}后面没有流向。"
             yield diagram.at(node, message, "请连到发生以后要办的那一步，或者连到结束事件。")
 
 
@@ -153,7 +153,7 @@ def default_leaves_here(diagram: Diagram) -> Iterator[Place]:
         flow = diagram.by_id.get(node.get("default", ""))
         if flow is None or kind(flow) != "sequenceFlow":
             continue
-        if kind(node) != "exclusiveGateway":
+        if kind(node) not in ("exclusiveGateway", "inclusiveGateway"):
             message = f"{title(node)}不是排他网关，写在它上面的默认流向不起作用。"
             yield diagram.at(node, message, "请删去默认流向，需要选择的地方画一个排他网关。")
         elif flow.get("sourceRef") != node.get("id"):
@@ -168,7 +168,7 @@ def every_answer_has_a_condition(diagram: Diagram) -> Iterator[Place]:
         leaving = _leaving(diagram, gateway)
         for flow in leaving if len(leaving) > 1 else ():
             if flow.get("id", "") != gateway.get("default") and not _condition(flow):
-                message = f"{title(gateway)}的流向{title(flow)}没有条件。"
+                message = f"{title(gateway)}的{full_title(flow)}没有条件。"
                 hint = '请写上什么时候走这一条，例如 approve.decision = "agree"，或者设成默认流向。'
                 yield diagram.at(flow, message, hint)
 
@@ -181,13 +181,13 @@ def no_condition_without_a_choice(diagram: Diagram) -> Iterator[Place]:
         if source is None or not _condition(flow):
             continue
         if kind(source) == "eventBasedGateway":
-            message = f"事件网关{title(source)}的流向写了条件，但是不会去看。"
+            message = f"{full_title(source)}的流向写了条件，但是不会去看。"
             yield diagram.at(flow, message, "请删去这个条件：事件网关看的是哪件事先发生。")
         elif kind(source) not in ("exclusiveGateway", "inclusiveGateway"):
             message = f"从{title(source)}出来的流向写了条件，但是不会去看。"
             yield diagram.at(flow, message, "请在它后面画一个排他网关，把条件写在网关的流向上。")
         elif source.get("default") == flow.get("id", ""):
-            message = f"{title(source)}的默认流向{title(flow)}写了条件，但是不会去看。"
+            message = f"{title(source)}的默认{full_title(flow)}写了条件，但是不会去看。"
             yield diagram.at(flow, message, "请删去这个条件，或者不把这一条设成默认流向。")
 
 
@@ -197,12 +197,12 @@ def event_gateway_waits(diagram: Diagram) -> Iterator[Place]:
     for gateway in diagram.of_kind("eventBasedGateway"):
         leaving = _leaving(diagram, gateway)
         if len(leaving) < 2:
-            message = f"事件网关{title(gateway)}后面要有两个以上的事件。"
+            message = f"{full_title(gateway)}后面要有两个以上的事件。"
             yield diagram.at(gateway, message, "请画出要等的每一个事件；只等一个的，不用事件网关。")
         for flow in leaving:
             target = diagram.by_id.get(flow.get("targetRef", ""))
             if target is not None and kind(target) not in _WAITING:
-                message = f"事件网关{title(gateway)}后面接了{title(target)}，它不是等消息或时间的事件。"
+                message = f"{full_title(gateway)}后面接了{title(target)}，它不是等消息或时间的事件。"
                 yield diagram.at(flow, message, "事件网关后面只能接中间事件或者接收任务。")
 
 
@@ -235,10 +235,6 @@ def is_drawn(diagram: Diagram) -> Iterator[Place]:
     for element in [*framed, *diagram.nodes, *diagram.flows]:
         if element.get("id") and element.get("id") not in drawn:
             yield diagram.at(element, f"{title(element)}没有画出来。", "请在流程图编辑器里把它画上。")
-
-
-def _scope(scope: etree._Element) -> str:
-    return f"{'流程' if kind(scope) == 'process' else '子流程'}{title(scope)}"
 
 
 def _starts(nodes: Iterable[etree._Element]) -> list[etree._Element]:

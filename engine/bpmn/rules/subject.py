@@ -112,6 +112,12 @@ def title(element: etree._Element) -> str:
     return f"{called} {element.get('id')}" if element.get("id") else f"一个没有编号的{called}"
 
 
+def full_title(element: etree._Element) -> str:
+    """Return kind and name: 排他网关〈同意用印？〉."""
+    called = title(element)
+    return f"{kind_name(element)}{called}" if called.startswith("〈") else called
+
+
 @dataclass
 class Diagram:
     """One BPMN file."""

@@ -244,7 +244,7 @@ def is_taken_by_the_engine(subject: Subject) -> Iterator[Place]:
         Definition.read(subject.package)
     except (DialectError, DecisionError) as error:
         file, element = getattr(error, "file", "") or subject.main, getattr(error, "element", "")
-        yield Place(file, max(error.line, 1), element, "", f"引擎打不开这个流程：{error.message}", hint)
+        yield Place(file, max(error.line, 1), element, "", f"引擎打不开这个流程：{error.message.rstrip('。')}。", hint)
     except (EngineError, LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         # SpiffWorkflow reports what it does not understand in any of these.
-        yield subject.in_file(subject.main, 1, f"引擎打不开这个流程：{error}", hint)
+        yield subject.in_file(subject.main, 1, f"引擎打不开这个流程：{error}。", hint)

@@ -45,8 +45,8 @@ _EVENTS = {
     "boundaryEvent": {"message", "signal", "timer", "error", "escalation", "cancel"},
 }
 #: SpiffWorkflow keeps its own specs under these names: a task called ``End`` would silently finish the matter
-_RESERVED = {"Start", "End", "Root", "StartEventSplit", "StartEventJoin"}
-_RESERVED_ENDINGS = (".EndJoin", ".BoundaryEventSplit", ".BoundaryEventJoin", " [child]")
+RESERVED_IDS = {"Start", "End", "Root", "StartEventSplit", "StartEventJoin"}
+RESERVED_ENDINGS = (".EndJoin", ".BoundaryEventSplit", ".BoundaryEventJoin", " [child]")
 
 
 class DialectError(EngineError):
@@ -162,7 +162,7 @@ def _lift_collection(node: etree._Element) -> None:
 
 def _check_reserved_id(node: etree._Element) -> str | None:
     id = node.get("id") or ""
-    if node.tag in _NODES and (id in _RESERVED or id.endswith(_RESERVED_ENDINGS)):
+    if node.tag in _NODES and (id in RESERVED_IDS or id.endswith(RESERVED_ENDINGS)):
         return f"“{id}”是引擎自己用的编号，请换一个"
     return None
 

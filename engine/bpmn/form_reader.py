@@ -177,8 +177,10 @@ class _Reader:
         if not isinstance(said, dict):
             self._refuse(component, "validate 要是一个对象")
         unknown = said.keys() - _VALIDATIONS
-        if unknown or said.get("validationType") not in (None, "", "custom"):
-            self._refuse(component, f"不支持的检查：{'、'.join(sorted(unknown)) or said['validationType']}")
+        if unknown:
+            self._refuse(component, f"不支持的检查：{'、'.join(sorted(map(str, unknown)))}")
+        if said.get("validationType") not in (None, "", "custom"):
+            self._refuse(component, f"不支持的检查：{said['validationType']}")
         pattern = _text(said.get("pattern"))
         try:
             compile_pattern(pattern)

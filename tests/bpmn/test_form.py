@@ -105,6 +105,7 @@ def test_properties_written_as_texts_are_read_as_truths():
         ({"type": "select", "values": [{"value": 1}]}, "value"),
         ({"type": "select", "properties": {"source": "internet"}}, "source"),
         ({"validate": {"validationType": "email"}}, "email"),
+        ({"validate": {"": 1}}, "不支持的检查"),
         ({"validate": {"minimum": 1}}, "minimum"),
         ({"validate": {"pattern": "(a+)+$"}}, "括号组"),
         ({"validate": {"pattern": "["}}, "正则"),

@@ -24,10 +24,13 @@ DIAGRAM = """<?xml version="1.0" encoding="UTF-8"?>
     xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
     xmlns:power="urn:sihua:power:1" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
     xmlns:xi="http://www.w3.org/2001/XInclude" id="Definitions_1" targetNamespace="urn:test">
-  <collaboration id="Collaboration_1"><participant id="Participant_1" name="测试" processRef="trial" /></collaboration>
+  <collaboration id="Collaboration_1">
+    <participant id="Participant_1" name="测试" processRef="trial" />
+  </collaboration>
   <process id="trial" name="测试事项" isExecutable="true">
     <extensionElements>
-      <power:item code="T01" category="T 测试" scope="都管" excludes="都不管" publish="P" promise="5wd" level="village" />
+      <power:item code="T01" category="T 测试" scope="都管" excludes="都不管"
+        publish="P" promise="5wd" level="village" />
     </extensionElements>
     <laneSet id="LaneSet_1">
       <lane id="Lane_clerk" name="村文书">
@@ -244,7 +247,7 @@ ITEM = (
     'code="T01" ',
     'category="T 测试" ',
     'scope="都管" ',
-    'excludes="都不管" ',
+    'excludes="都不管"',
     'publish="P" ',
     'promise="5wd" ',
     'level="village" ',
@@ -308,7 +311,8 @@ BROKEN: list[tuple[str, list[tuple[str, str]], set[str]]] = [
             *IN_SUB_PROCESS,
             (
                 '<startEvent id="Start_sub" name="开始"/>',
-                '<startEvent id="Start_sub" name="开始"><messageEventDefinition messageRef="Message_withdraw"/></startEvent>',
+                '<startEvent id="Start_sub" name="开始">'
+                '<messageEventDefinition messageRef="Message_withdraw"/></startEvent>',
             ),
         ],
         set(),

@@ -113,10 +113,12 @@ def is_reached(diagram: Diagram) -> Iterator[Place]:
             continue
         after = diagram.successors(scope)
         lost = after.keys() - _reached(first, after)
-        for node in diagram.children(scope):
-            alone = not _entering(diagram, node) and not _leaving(diagram, node)
-            if node.get("id") in lost and not alone:
-                message = f"从开始事件走不到{title(node)}，它永远不会执行。"
+        nodes = [node for node in diagram.children(scope) if node.get("id") in lost]
+        followers = {target for id in lost for target in after[id]}
+        # What follows a lost node is lost with it; it is said once, where it begins.
+        for node in [node for node in nodes if node.get("id") not in followers] or nodes[:1]:
+            if _entering(diagram, node) or _leaving(diagram, node):
+                message = f"从开始事件走不到{title(node)}，它和只接在它后面的步骤永远不会执行。"
                 yield diagram.at(node, message, "请从前面的步骤连过来，或者删去它。")
 
 

@@ -9,7 +9,7 @@ from lxml import etree
 
 from engine.bpmn.decisions import DecisionError
 from engine.bpmn.definition import Definition
-from engine.bpmn.dialect import DialectError
+from engine.bpmn.dialect import RESERVED_ENDINGS, RESERVED_IDS, DialectError
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
 from engine.bpmn.rules import package_rule, rule
 from engine.bpmn.rules.subject import SCOPES, Diagram, Place, Subject, bpmn, camunda, extensions, kind, kind_name, title
@@ -97,8 +97,6 @@ _FACTS = {
     "separate": "from",
     "hold": "reason",
 }
-_RESERVED = {"Start", "End", "Root", "StartEventSplit", "StartEventJoin"}
-_RESERVED_ENDINGS = (".EndJoin", ".BoundaryEventSplit", ".BoundaryEventJoin", " [child]")
 _ID = re.compile(r"[^\W\d][\w.\-]*")
 
 
@@ -224,7 +222,7 @@ def has_free_ids(diagram: Diagram) -> Iterator[Place]:
     """Some ids belong to the engine: a task called End would silently finish the matter."""
     for element in [*diagram.processes, *diagram.nodes]:
         id = element.get("id", "")
-        if element.tag != bpmn("process") and (id in _RESERVED or id.endswith(_RESERVED_ENDINGS)):
+        if element.tag != bpmn("process") and (id in RESERVED_IDS or id.endswith(RESERVED_ENDINGS)):
             message = f"{title(element)}的编号 {id} 是引擎自己用的。"
             yield diagram.at(element, message, f"请换一个编号，例如 Task_{id.rpartition('.')[2].strip().lower()}。")
         elif id and not _ID.fullmatch(id):

@@ -9,69 +9,73 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from engine.errors import EngineError, InvalidProcess
 from engine.model import Finding
 from engine.process_engine import PROCESSES, ProcessEngine
-from engine.scenarios import FolderRun, run_folder
+from engine.scenarios import Coverage, FolderRun, ScenarioRun, run_folder
+from engine.store.session import DATABASE_FAULTS
 
 HOLDS, FALLS_SHORT, USAGE = 0, 1, 2
 #: seconds between two looks for due jobs
 WORKER_PAUSE = 2
 
 
+class WrongUsage(Exception):
+    """What was named on the command line is not there or not of that kind; the text is the sentence to show."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when it holds, 1 when something falls short, 2 for wrong usage."""
     options = _parser().parse_args(arguments)
     try:
+        _require_folders(getattr(options, "folder", ()))
         return options.run(options)
-    except InvalidProcess as refused:
-        _print_findings(refused.findings, options.format)
-        return FALLS_SHORT
-    except (EngineError, OSError) as error:
-        print(f"没有办成：{error}", file=sys.stderr)
-        return FALLS_SHORT
+    except WrongUsage as wrong:
+        print(wrong, file=sys.stderr)
+        return USAGE
+    except DATABASE_FAULTS as fault:
+        print(f"数据库打不开或者用不了：{str(fault).splitlines()[0]}", file=sys.stderr)
+    except OSError as fault:
+        print(f"没有办成：{fault.filename or ''} {fault.strerror or fault}", file=sys.stderr)
+    except EngineError as refused:
+        print(f"没有办成：{refused}", file=sys.stderr)
+    return FALLS_SHORT
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sihua", description="四化：村级权力按公布的流程图运行")
     commands = parser.add_subparsers(required=True, metavar="command")
     place = argparse.ArgumentParser(add_help=False)
-    place.add_argument("--data", type=Path, default=Path("var"), help="folder of the embedded database and files")
+    place.add_argument("--data", type=Path, default=Path("var"), help="folder of the embedded database and of files")
     place.add_argument("--database", help="database URL instead of the embedded one")
-    place.add_argument("--files", type=Path, help="folder of uploaded files, <data>/files when left out")
+    items = argparse.ArgumentParser(add_help=False)
+    items.add_argument("folder", type=Path, nargs="*", help="item folders; all that come with Sihua when left out")
     out = argparse.ArgumentParser(add_help=False)
     out.add_argument("--format", choices=("text", "json"), default="text")
 
     def command(name: str, run: Callable, help: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help, parents=[out, *parents])
+        sub = commands.add_parser(name, help=help, description=help, parents=parents)
         sub.set_defaults(run=run)
         return sub
 
-    serve = command("serve", _serve, "serve the pages", place)
+    serve = command("serve", _serve, "serve the pages of a county", place)
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
-    worker = command("worker", _worker, "do what is due: pictures, documents, ended terms", place)
+    worker = command("worker", _worker, "do what is due: pictures, documents, ended terms", place, out)
     worker.add_argument("--once", action="store_true", help="do what is due now, then stop")
-    init = command("init", _init, "make a county with its first administrator", place)
+    init = command("init", _init, "make a county with its first administrator", place, out)
     init.add_argument("--county", required=True, help="name of the county")
     init.add_argument("--administrator", required=True, help="name of the first administrator")
     init.add_argument("--login", required=True, help="user name of the first administrator")
     init.add_argument("--units", type=Path, help="text file: a township or township/village a line")
-    lint = command("lint", _lint, "check packages: this runs as drawn, or findings with line and mend")
-    lint.add_argument("folder", type=Path, nargs="*", help="item folders; all that come with the product when left out")
-    deploy = command("deploy", _deploy, "put packages into force; the same package twice changes nothing", place)
-    deploy.add_argument(
-        "folder", type=Path, nargs="*", help="item folders; all that come with the product when left out"
-    )
-    scenarios = command("scenarios", _scenarios, "play the scenarios of items and count what they take")
-    scenarios.add_argument(
-        "folder", type=Path, nargs="*", help="item folders; all that come with the product when left out"
-    )
-    verify = command("verify", _verify, "recompute the chains of the event log", place)
+    command("lint", _lint, "check packages: this runs as drawn, or findings with line and mend", items, out)
+    command("deploy", _deploy, "put packages into force; the same package twice changes nothing", place, items, out)
+    command("scenarios", _scenarios, "play the scenarios of items and count what they take", items, out)
+    verify = command("verify", _verify, "recompute the chains of the event log", place, out)
     verify.add_argument("--against", type=Path, help="heads published earlier (heads.json)")
     verify.add_argument("--write-heads", type=Path, help="write the heads of today to this file")
     return parser
@@ -81,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Without this a slip in --data would open a demo county, where anybody may be anybody.
+    _open(options).close()
     # The engine knows no pages; only this command does.
     pages = importlib.import_module("webui.app")
     pages.serve(options.host, options.port, options.data, options.database)
@@ -90,30 +96,40 @@ def _serve(options: argparse.Namespace) -> int:
 def _worker(options: argparse.Namespace) -> int:
     engine = _open(options)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
-    done = engine.jobs.run_due()
-    while not options.once and not stop.is_set():
-        if not done:
+    if not options.once:
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        signal.signal(signal.SIGINT, lambda *_: stop.set())
+    done = 0
+    while not stop.is_set():
+        tried = engine.jobs.run_due()
+        done += tried
+        if not tried and options.once:
+            break
+        if not tried:
             stop.wait(WORKER_PAUSE)
-        done = engine.jobs.run_due()
-    failed = engine.jobs.incidents()
+    failed = len(engine.jobs.incidents())
     engine.close()
-    _print_rows(options.format, [_row("jobs_done", done, "jobs"), _row("jobs_failed", len(failed), "jobs", 0)])
+    if options.format == "json":
+        _print_rows([_row("jobs_done", done, "jobs"), _row("jobs_failed", failed, "jobs", 0)])
+    else:
+        print(f"办了 {done} 件，办不成的有 {failed} 件。")
     return FALLS_SHORT if failed else HOLDS
 
 
 def _init(options: argparse.Namespace) -> int:
-    engine = _open(options)
+    units = _text(options.units).splitlines() if options.units else ()
+    engine = _engine(options)
+    if engine.county.is_set_up():
+        engine.close()
+        raise WrongUsage("这个数据库里已经有一个县，没有改动它；要另建一个县，请换一个 --data 或者 --database。")
     engine.county.load_lists()
-    units = options.units.read_text("utf-8").splitlines() if options.units else ()
     person_id = engine.county.set_up(
         county=options.county, administrator=options.administrator, login=options.login, units=units
     )
     token = engine.identity.password_link(person_id, by=person_id)
     engine.close()
     if options.format == "json":
-        _print_rows("json", [_row("password_link", f"/welcome/{token}", "path")])
+        _print_rows([_row("password_link", f"/welcome/{token}", "path")])
     else:
         print(f"{options.county}已建好。三天内打开 /welcome/{token} 设密码（只能用一次），用户名 {options.login}。")
         print("接着：sihua deploy 启用事项，sihua serve 打开页面。")
@@ -121,50 +137,72 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _lint(options: argparse.Namespace) -> int:
-    findings: list[Finding] = []
+    found = {folder: _findings_of(folder) for folder in options.folder or _shipped()}
+    if options.format == "json":
+        _print_json([asdict(finding) for findings in found.values() for finding in findings])
+    else:
+        for folder, findings in found.items():
+            _print_findings(folder, findings)
+        print(_count([finding for findings in found.values() for finding in findings]))
+    errors = any(finding.severity == "error" for findings in found.values() for finding in findings)
+    return FALLS_SHORT if errors else HOLDS
+
+
+def _findings_of(folder: Path) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="sihua-lint") as place:
-        for folder in options.folder or _shipped():
-            engine = ProcessEngine("sqlite://", files=Path(place), processes=_processes_of(folder))
+        engine = ProcessEngine("sqlite://", files=Path(place), processes=_processes_of(folder))
+        try:
             engine.county.load_lists()
-            findings += engine.repository.lint(folder)
+            return engine.repository.lint(folder)
+        finally:
             engine.close()
-    _print_findings(findings, options.format)
-    return FALLS_SHORT if any(finding.severity == "error" for finding in findings) else HOLDS
 
 
 def _deploy(options: argparse.Namespace) -> int:
     engine = _open(options)
     engine.county.load_lists()
+    before = {item.id: item.version for item in engine.repository.items()}
     rows = []
     for folder in options.folder or _shipped():
-        item = engine.repository.deploy(folder)
-        rows.append(_row(f"{item.code} {item.name}", item.version, "version"))
+        try:
+            item = engine.repository.deploy(folder)
+        except InvalidProcess as refused:
+            rows.append(_refused_row(folder, refused))
+            continue
+        changed = before.get(item.id) != item.version
+        rows.append({**_row(f"{item.code} {item.name}", item.version, "version"), "changed": changed})
     engine.close()
-    _print_rows(options.format, rows)
-    return HOLDS
+    if options.format == "json":
+        _print_rows(rows)
+    else:
+        for row in rows:
+            _print_deployed(row)
+    return FALLS_SHORT if any("findings" in row for row in rows) else HOLDS
 
 
 def _scenarios(options: argparse.Namespace) -> int:
-    ran = [run_folder(folder, _processes_of(folder)) for folder in options.folder or _shipped()]
+    rows = [_scenario_row(folder) for folder in options.folder or _shipped()]
     if options.format == "json":
-        print(json.dumps({"rows": [_scenario_row(each) for each in ran]}, ensure_ascii=False, indent=2))
+        _print_rows(rows)
     else:
-        for each in ran:
-            _print_folder(each)
-    return HOLDS if all(each.holds for each in ran) else FALLS_SHORT
+        for row in rows:
+            _print_folder(row)
+    return HOLDS if all(row["holds"] for row in rows) else FALLS_SHORT
 
 
 def _verify(options: argparse.Namespace) -> int:
+    against = _heads(options.against) if options.against else None
     engine = _open(options)
-    against = json.loads(options.against.read_text("utf-8")) if options.against else None
     result = engine.history.verify(against)
     engine.close()
     if options.write_heads:
         options.write_heads.write_text(json.dumps(result.heads, ensure_ascii=False, indent=2) + "\n", "utf-8")
     if options.format == "json":
-        rows = [_row("chains", result.chains, "chains"), _row("entries", result.entries, "entries")]
-        rows += [_row("broken", asdict(each), "", None) for each in result.broken]
-        _print_rows("json", rows)
+        broken = {
+            **_row("broken", len(result.broken), "places", 0),
+            "places": [asdict(each) for each in result.broken],
+        }
+        _print_rows([_row("chains", result.chains, "chains"), _row("entries", result.entries, "entries"), broken])
     else:
         for each in result.broken:
             print(f"{each.unit} 第 {each.number} 号：{each.reason}")
@@ -174,13 +212,34 @@ def _verify(options: argparse.Namespace) -> int:
     return HOLDS if result.whole else FALLS_SHORT
 
 
-# --- what they share ------------------------------------------------------------------------------------------------
+# --- what they are given --------------------------------------------------------------------------------------------
 
 
 def _open(options: argparse.Namespace) -> ProcessEngine:
+    """Open a county that is there; a slip in --data must not make an empty one that then holds."""
+    missing = f"{options.database or options.data} 里还没有县，请先用 sihua init 建一个。"
+    if options.database is None and not _embedded(options).exists():
+        raise WrongUsage(missing)
+    engine = _engine(options)
+    if not engine.county.is_set_up():
+        engine.close()
+        raise WrongUsage(missing)
+    return engine
+
+
+def _engine(options: argparse.Namespace) -> ProcessEngine:
     options.data.mkdir(parents=True, exist_ok=True)
-    url = options.database or f"sqlite:///{options.data / 'sihua.db'}"
-    return ProcessEngine(url, files=options.files or options.data / "files")
+    return ProcessEngine(options.database or f"sqlite:///{_embedded(options)}", files=options.data / "files")
+
+
+def _embedded(options: argparse.Namespace) -> Path:
+    return options.data / "sihua.db"
+
+
+def _require_folders(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if not folder.is_dir():
+            raise WrongUsage(f"没有这个文件夹：{folder}")
 
 
 def _shipped() -> list[Path]:
@@ -192,49 +251,95 @@ def _processes_of(folder: Path) -> Path:
     return folder.resolve().parent if (folder.resolve().parent / "roles.json").exists() else PROCESSES
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise WrongUsage(f"没有这个文件，或者它不是 UTF-8 的文本：{path}") from None
+
+
+def _heads(path: Path) -> Mapping[str, Mapping[str, object]]:
+    """Read heads as ``--write-heads`` writes them: ``{unit id: {"number": n, "hash": "…"}}``."""
+    try:
+        heads = json.loads(_text(path))
+        for each in heads.values():
+            int(each["number"]), bytes.fromhex(each["hash"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise WrongUsage(f"{path} 不是早先公布的校验码（sihua verify --write-heads 写出的文件）。") from None
+    return heads
+
+
+# --- what they say --------------------------------------------------------------------------------------------------
+
+
 def _row(name: str, value: object, unit: str, target: object = None) -> dict[str, object]:
     return {"name": name, "value": value, "unit": unit, "target": target}
 
 
-def _print_rows(format: str, rows: Iterable[dict[str, object]]) -> None:
-    if format == "json":
-        print(json.dumps({"rows": list(rows)}, ensure_ascii=False, indent=2))
-        return
-    for row in rows:
-        print(f"{row['name']}: {row['value']} {row['unit']}")
+def _print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _print_findings(findings: Sequence[Finding], format: str) -> None:
-    if format == "json":
-        print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
-        return
-    for finding in findings:
-        print(f"{finding.file}:{finding.line}: {finding.severity} {finding.rule} {finding.message} {finding.hint}")
+def _print_rows(rows: Sequence[Mapping[str, object]]) -> None:
+    _print_json({"rows": rows})
+
+
+def _print_findings(folder: Path, findings: Iterable[Finding]) -> None:
+    for found in findings:
+        print(f"{folder.name}/{found.file}:{found.line}: {found.severity} {found.rule} {found.message}{found.hint}")
+
+
+def _count(findings: Sequence[Finding]) -> str:
     errors = sum(finding.severity == "error" for finding in findings)
-    print(f"{errors} 处错误，{len(findings) - errors} 处提醒。")
+    return f"{errors} 处错误，{len(findings) - errors} 处提醒。"
 
 
-def _scenario_row(ran: FolderRun) -> dict[str, object]:
+def _refused_row(folder: Path, refused: InvalidProcess) -> dict[str, object]:
+    findings = [asdict(finding) for finding in refused.findings]
+    return {**_row(folder.name, None, "version"), "changed": False, "findings": findings}
+
+
+def _print_deployed(row: Mapping) -> None:
+    if "findings" in row:
+        _print_findings(Path(row["name"]), (Finding(**finding) for finding in row["findings"]))
+        print(f"{row['name']}：没有启用，先改好上面的错误。")
+    else:
+        print(
+            f"{row['name']}：第 {row['value']} 版" + ("，已启用。" if row["changed"] else "，与在用的一样，没有改动。")
+        )
+
+
+def _scenario_row(folder: Path) -> dict[str, object]:
+    """Play one folder: ``flows``, ``decision_rows`` and ``refusals`` are what there is, ``taken`` the flows taken."""
+    try:
+        ran = run_folder(folder, _processes_of(folder))
+    except InvalidProcess as refused:
+        # A package that may not be deployed takes nothing.
+        found = tuple(ScenarioRun(each.rule, each.message) for each in refused.findings)
+        ran = FolderRun(folder.name, found, Coverage(set(), set(), set()))
     coverage = ran.coverage
-    taken = coverage.total - len(coverage.missed)
     return {
-        **_row(ran.folder, taken, "flows, rows and refusals", coverage.total),
-        "flows": coverage.total,
-        "taken": taken,
+        **_row(ran.folder, coverage.total - len(coverage.missed), "flows, decision rows and refusals", coverage.total),
+        "flows": len(coverage.flows),
+        "taken": len(coverage.flows & coverage.taken_flows),
         "missed": coverage.missed,
-        "failed": [{"name": run.name, "problem": run.problem} for run in ran.runs if run.problem],
+        "decision_rows": len(coverage.rows),
+        "refusals": len(coverage.refusals),
+        "scenarios": len(ran.runs),
+        "failed": [asdict(run) for run in ran.runs if run.problem],
+        "holds": ran.holds,
     }
 
 
-def _print_folder(ran: FolderRun) -> None:
-    for run in ran.runs:
-        if run.problem:
-            print(f"{ran.folder}：{run.name}：{run.problem}")
-    for missed in ran.coverage.missed:
-        print(f"{ran.folder}：没有情形走到 {missed}")
-    failed = sum(bool(run.problem) for run in ran.runs)
-    taken = ran.coverage.total - len(ran.coverage.missed)
-    print(f"{ran.folder}：{len(ran.runs)} 个情形，{failed} 个不符；走到 {taken}/{ran.coverage.total}。")
+def _print_folder(row: Mapping) -> None:
+    for run in row["failed"]:
+        print(f"{row['name']}：{run['name']}：{run['problem']}")
+    for missed in row["missed"]:
+        print(f"{row['name']}：没有情形走到 {missed}")
+    print(
+        f"{row['name']}：{row['scenarios']} 个情形，{len(row['failed'])} 个不符；"
+        f"连线、决策行、不予原因走到 {row['value']}/{row['target']}。"
+    )
 
 
 if __name__ == "__main__":

@@ -39,3 +39,12 @@ def mask_text(text: str, names: tuple[str, ...] = ()) -> str:
     for name in sorted(filter(None, names), key=len, reverse=True):
         text = text.replace(name, mask_name(name))
     return mask_numbers(text)
+
+
+def mask_personal(text: str) -> str:
+    """Hide the numbers of a personal value, however they are spaced; any number alone in it counts as a telephone."""
+    if not re.fullmatch(r"[\d\s+-]*\d[\d\s+-]*[xX]?", text):
+        return mask_numbers(text)
+    plain = re.sub(r"[\s+-]", "", text)
+    hidden = mask_numbers(plain)
+    return hidden if hidden != plain else mask_phone(plain)

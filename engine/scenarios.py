@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import jsonschema
 from sqlalchemy import insert, select
 
 from engine.clock import LOCAL, FrozenClock, local_date, start_of
 from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
-from engine.errors import EngineError
+from engine.errors import EngineError, InvalidFile, NotFound
 from engine.identifiers import new_id
 from engine.process_engine import ProcessEngine
 from engine.services.course import PASSED_KINDS
@@ -26,6 +27,56 @@ from engine.workdays import add_workdays
 
 #: scenarios begin on an ordinary Monday morning
 MONDAY = datetime(2026, 3, 16, 9, 0, tzinfo=LOCAL)
+
+HOW_TO_WRITE = "请照 processes/README.md 第 7 节改写"
+#: what scenarios.json may hold
+SHAPE = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "object",
+        "required": ["name", "start", "steps", "expect"],
+        "additionalProperties": False,
+        "properties": {
+            "name": {"type": "string", "minLength": 1},
+            "given": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "object"}}},
+            "start": {
+                "type": "object",
+                "required": ["by", "unit", "data"],
+                "additionalProperties": False,
+                "properties": {"by": {"type": "string"}, "unit": {"type": "string"}, "data": {"type": "object"}},
+            },
+            "steps": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["do"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "do": {"enum": ["complete", "message", "attach", "recuse", "delegate", "appoint", "advance"]},
+                        **{key: {"type": "string"} for key in ("by", "task", "message", "to", "refused")},
+                        "data": {"type": "object"},
+                        "days": {"type": "integer", "minimum": 1},
+                    },
+                },
+            },
+            "expect": {
+                "type": "object",
+                "required": ["state", "path"],
+                "additionalProperties": False,
+                "properties": {
+                    "state": {"enum": ["done", "refused", "withdrawn", "open"]},
+                    "path": {"type": "array", "items": {"type": "string"}},
+                    "refused": {"type": "object", "required": ["reason"], "additionalProperties": False,
+                                "properties": {"reason": {"type": "string"}}},
+                    "entries": {"type": "object", "additionalProperties": {"type": "integer"}},
+                    "documents": {"type": "array", "items": {"type": "string"}},
+                    "assignee": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
+                },
+            },
+        },
+    },
+}  # fmt: skip
 
 
 @dataclass
@@ -75,9 +126,10 @@ class FolderRun:
 def run_folder(folder: Path, processes: Path) -> FolderRun:
     """Deploy one item into a fresh county and play all its scenarios.
 
+    :raises NotFound, InvalidFile: there are no scenarios, or they are not written as they must be.
     :raises InvalidProcess: the item may not be deployed at all.
     """
-    scenarios = json.loads((folder / "scenarios.json").read_text("utf-8"))
+    scenarios = read_scenarios(folder)
     with tempfile.TemporaryDirectory(prefix="sihua-scenarios") as place:
         clock = FrozenClock(MONDAY)
         engine = ProcessEngine(f"sqlite:///{place}/county.db", files=Path(place), clock=clock, processes=processes)
@@ -88,6 +140,22 @@ def run_folder(folder: Path, processes: Path) -> FolderRun:
         finally:
             engine.close()
     return FolderRun(folder.name, runs, stage.coverage)
+
+
+def read_scenarios(folder: Path) -> list[Mapping]:
+    """Read ``scenarios.json``; a key that nobody reads would be an expectation nobody checks."""
+    path = folder / "scenarios.json"
+    if not path.exists():
+        raise NotFound("情形", f"{folder.name}/{path.name}")
+    try:
+        scenarios = json.loads(path.read_text("utf-8"))
+        jsonschema.validate(scenarios, SHAPE)
+    except ValueError as error:
+        raise InvalidFile(f"{folder.name}/{path.name} 不是 JSON：{error}", HOW_TO_WRITE) from error
+    except jsonschema.ValidationError as error:
+        where = "".join(f"[{part}]" for part in error.absolute_path)
+        raise InvalidFile(f"{folder.name}/{path.name} {where}：{error.message}", HOW_TO_WRITE) from error
+    return scenarios
 
 
 class Stage:

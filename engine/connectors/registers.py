@@ -13,6 +13,8 @@ from engine.errors import Refused
 from engine.identifiers import new_id
 from engine.store.tables import register, register_entry
 
+_Validator = jsonschema.Draft202012Validator
+
 
 def enter(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """Write one entry into ``register``; every other input is a field of it.
@@ -30,6 +32,8 @@ def enter(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
         key: value for key, value in inputs.items() if key not in ("register", "corrects") and value is not None
     }
     _check(schema, entry)
+    if inputs.get("corrects"):
+        _check_correctable(call, code, str(inputs["corrects"]))
     year = local_date(call.now).year
     number = _next_number(call, code, year)
     entry_id = new_id()
@@ -65,10 +69,22 @@ def _hands(call: Call, schema: Mapping) -> dict[str, object]:
 
 def _check(schema: Mapping[str, object], entry: Mapping[str, object]) -> None:
     try:
-        jsonschema.validate(entry, schema, cls=jsonschema.Draft202012Validator)
+        jsonschema.validate(entry, schema, cls=_Validator, format_checker=_Validator.FORMAT_CHECKER)
     except jsonschema.ValidationError as error:
         field = ".".join(map(str, error.absolute_path)) or str(schema.get("title", ""))
         raise Refused("entry_invalid", f"台账内容不合要求：{field}", remedy="请核对这一步填写的内容") from error
+
+
+def _check_correctable(call: Call, code: str, entry_id: str) -> None:
+    """Only an entry of the same ledger of the same village can be corrected, and only once."""
+    own = select(register_entry.c.id).where(
+        register_entry.c.id == entry_id,
+        register_entry.c.register == code,
+        register_entry.c.unit_id == call.matter.unit_id,
+    )
+    again = select(register_entry.c.id).where(register_entry.c.corrects == entry_id)
+    if call.connection.scalar(own) is None or call.connection.scalar(again) is not None:
+        raise Refused("entry_invalid", "要更正的这一条不在本村台账里，或者已经更正过", remedy="请核对要更正的编号")
 
 
 def _next_number(call: Call, code: str, year: int) -> int:

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, select
 
 from engine.bpmn.form import Form
-from engine.masking import mask_text
+from engine.masking import mask_numbers, mask_personal
 from engine.model import Activity
 from engine.services import limits
 from engine.services.deployed import Deployed
@@ -290,16 +290,16 @@ def facts_of(
     """Return submitted values as people read them; files are listed with the papers."""
     if form is None:
         note = str(data.get("note") or "")
-        return (Fact("说明", note if unmasked else mask_text(note)),) if note else ()
+        return (Fact("说明", note if unmasked else mask_numbers(note)),) if note else ()
     facts = []
     for label, text, field in form.display(data):
         if field.type == "filepicker":
             continue
         if field.source == "person":
             text = "、".join(people.get(part, part) for part in text.split("、"))
-        if field.personal and not unmasked:
+        if not unmasked:
             # Inside the offices names stand in full, numbers do not (DOMAIN §5).
-            text = mask_text(text)
+            text = mask_personal(text) if field.personal else mask_numbers(text)
         facts.append(Fact(label, text, field.personal))
     return tuple(facts)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import cached_property
 
 from sqlalchemy import ColumnElement, Row, select
@@ -64,8 +64,7 @@ class Environment:
     def _due_on(self, row: Row) -> date | None:
         if row.promise is None:
             return None
-        due = limits.due_at(row.started_at, row.promise, row.promise_unit)
-        return local_date(due - timedelta(seconds=1))
+        return limits.last_day_of(limits.promised_at(row.started_at, row.promise, row.promise_unit, row.held_days))
 
     def _last_actor(self) -> str:
         return self._who_did(task.c.state == "completed")

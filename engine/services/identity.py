@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
-from engine.errors import InvalidForm, NotAllowed, NotFound, Refused
+from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
 from engine.identifiers import code_hash, new_id, token_hash
 from engine.services.permission import Role, in_force, read_roles, unit_view
 from engine.services.repository import Repository, unit_row
@@ -178,12 +178,17 @@ class Identity:
             return Post(row_id, role, known[role].lane, unit, from_on, until_on)
 
     def end_appointment(self, post_id: str, *, by: str, on: date | None = None) -> None:
-        """End a post before its term; the row stays, its open tasks go to whoever may do them."""
+        """End a post before its term; the row stays, its open tasks go to whoever may do them.
+
+        :raises Conflict: it was ended before.
+        """
         with self._work.write() as transaction:
             _require_administrator(transaction, by)
             row = transaction.connection.execute(select(appointment).where(appointment.c.id == post_id)).one_or_none()
             if row is None:
                 raise NotFound("任职", post_id)
+            if row.ended_on is not None:
+                raise Conflict(post_id)
             transaction.connection.execute(
                 update(appointment).where(appointment.c.id == post_id).values(ended_on=on or transaction.today)
             )

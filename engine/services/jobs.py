@@ -7,18 +7,21 @@ from datetime import timedelta
 
 from sqlalchemy import Row, select, update
 
-from engine.pictures import PictureError, clean
+from engine.errors import EngineError, NotFound
+from engine.pictures import clean
 from engine.services.permission import in_force
 from engine.services.repository import Repository, definition_row
 from engine.services.staffing import reassign
 from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store.files import FileStore
 from engine.store.tables import appointment, attachment, document, job, process_instance, task
-from engine.typesetting import TypesettingError, typeset
+from engine.typesetting import typeset
 from engine.views import Incident
 
 #: minutes to wait before the second, third, … try
 RETRY_MINUTES = (1, 5, 30, 120)
+#: far longer than any job takes
+TAKEN_FOR = timedelta(minutes=10)
 
 
 class Jobs:
@@ -34,7 +37,7 @@ class Jobs:
         }
 
     def run_due(self, *, limit: int = 100) -> int:
-        """Run due jobs, oldest first; return how many were tried."""
+        """Run due jobs, oldest first; return how many were tried here."""
         self._reassign_ended_terms()
         with self._work.read() as connection:
             due = connection.execute(
@@ -43,9 +46,7 @@ class Jobs:
                 .order_by(job.c.due_at, job.c.id)
                 .limit(limit)
             ).all()
-        for row in due:
-            self._run(row)
-        return len(due)
+        return sum(self._run(row) for row in due)
 
     def incidents(self) -> tuple[Incident, ...]:
         """Return the jobs that were given up."""
@@ -54,20 +55,31 @@ class Jobs:
             return tuple(Incident(row.id, row.kind, row.error, row.due_at, row.attempts) for row in rows)
 
     def retry(self, job_id: str) -> None:
-        """Try a job again that was given up."""
+        """Try a job again that was given up; NotFound when there is no such job."""
         with self._work.write() as transaction:
-            transaction.connection.execute(
-                update(job).where(job.c.id == job_id).values(state="open", attempts=0, due_at=transaction.now)
-            )
+            given_up = update(job).where(job.c.id == job_id, job.c.state == "failed")
+            again = transaction.connection.execute(given_up.values(state="open", attempts=0, due_at=transaction.now))
+            if again.rowcount != 1:
+                raise NotFound("后台任务", job_id)
 
-    def _run(self, row: Row) -> None:
+    def _run(self, row: Row) -> bool:
+        """Do a job; False when another worker has taken it."""
+        if not self._take(row):
+            return False
         try:
             self._handlers[row.kind](row.payload)
-        except (PictureError, TypesettingError, OSError) as error:
+        except (EngineError, OSError) as error:
             self._put_off(row, str(error))
-            return
+            return True
         with self._work.write() as transaction:
             transaction.connection.execute(update(job).where(job.c.id == row.id).values(state="done", error=""))
+        return True
+
+    def _take(self, row: Row) -> bool:
+        """Reserve a job: it comes due again only if whoever took it never comes back."""
+        with self._work.write() as transaction:
+            as_read = update(job).where(job.c.id == row.id, job.c.state == "open", job.c.due_at == row.due_at)
+            return transaction.connection.execute(as_read.values(due_at=transaction.now + TAKEN_FOR)).rowcount == 1
 
     def _put_off(self, row: Row, error: str) -> None:
         attempts = row.attempts + 1

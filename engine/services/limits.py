@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from engine.clock import end_of, local_date
 from engine.views import Clock
@@ -21,12 +21,23 @@ def due_at(start: datetime, value: int, unit: str) -> datetime:
     return end_of(last)
 
 
+def promised_at(start: datetime, value: int, unit: str, held_days: int) -> datetime:
+    """Return the end of a promise; the working days it waited for the applicant are added."""
+    due = due_at(start, value, unit)
+    return end_of(add_workdays(last_day_of(due), held_days)) if held_days else due
+
+
+def last_day_of(due: datetime) -> date:
+    """Return the last local day within a limit that ends at ``due``."""
+    return local_date(due - timedelta(seconds=1))
+
+
 def running(start: datetime, due: datetime | None, value: int | None, unit: str, now: datetime) -> Clock:
     """Return the clock of an open step."""
     elapsed = (local_date(now) - local_date(start)).days
     if due is None:
         return Clock("none", None, 0, unit, elapsed_days=elapsed)
-    last_day = local_date(due - timedelta(seconds=1))
+    last_day = last_day_of(due)
     red_at = end_of(add_workdays(last_day, RED_AFTER_WORKDAYS))
     if now >= due:
         state = "yellow" if now < red_at else "red"
@@ -36,13 +47,13 @@ def running(start: datetime, due: datetime | None, value: int | None, unit: str,
     return Clock("warn" if is_near else "on", due, left, unit, value, red_at=red_at, elapsed_days=elapsed)
 
 
-def _between(last_day, now: datetime, unit: str) -> int:
+def _between(last_day: date, now: datetime, unit: str) -> int:
     today = local_date(now)
     # A rest day after the limit is already past it: at least one unit over.
     return max(workdays_between(last_day, today) if unit == "wd" else (today - last_day).days, 1)
 
 
-def _until(now: datetime, last_day, unit: str) -> int:
+def _until(now: datetime, last_day: date, unit: str) -> int:
     today = local_date(now)
     return workdays_between(today, last_day) if unit == "wd" else (last_day - today).days
 

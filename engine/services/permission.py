@@ -108,7 +108,8 @@ class Directory:
     def _name(self, person_id: str) -> str:
         """Return a person's name; who was named for one task or stands in may have no post here."""
         if person_id not in self._names:
-            self._names[person_id] = self._connection.scalar(select(person.c.name).where(person.c.id == person_id)) or ""
+            named = self._connection.scalar(select(person.c.name).where(person.c.id == person_id))
+            self._names[person_id] = named or ""
         return self._names[person_id]
 
     def post_of(self, person_id: str) -> str:
@@ -239,12 +240,17 @@ def has_part(connection: Connection, instance_id: str, person_id: str, on: date)
 
 def units_of(connection: Connection, person_id: str, on: date) -> list[str]:
     """Return the units a person has a post in, and every unit below them; system posts see no matters."""
-    own = connection.scalars(
+    return units_below(connection, own_units(connection, person_id, on))
+
+
+def own_units(connection: Connection, person_id: str, on: date) -> tuple[str, ...]:
+    """Return the units a person has a post in; system posts do not count."""
+    units = connection.scalars(
         select(appointment.c.unit_id).where(
             appointment.c.person_id == person_id, appointment.c.role.not_in(SYSTEM_POSTS), *in_force(on)
         )
     )
-    return units_below(connection, dict.fromkeys(own))
+    return tuple(dict.fromkeys(units))
 
 
 def units_below(connection: Connection, unit_ids: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from engine.connectors.registers import serial_text
 from engine.errors import NotFound
 from engine.masking import mask_text
-from engine.services.permission import unit_of, units_of
+from engine.services.permission import own_units, unit_of, units_of
 from engine.services.unit_of_work import UnitOfWork
 from engine.store.tables import org_unit, process_instance, register, register_entry
 from engine.views import Fact, Register, RegisterEntry
@@ -36,7 +36,7 @@ class Registers:
             units = units_of(connection, by, self._work.clock.today())
             if definition is None or not units:
                 raise NotFound("台账", code)
-            wanted = [unit_id] if unit_id in units else units
+            wanted = units if unit_id is None else [each for each in units if each == unit_id]
             rows = connection.execute(
                 select(register_entry, org_unit, process_instance.c.receipt)
                 .join(org_unit, org_unit.c.id == register_entry.c.unit_id)
@@ -46,12 +46,12 @@ class Registers:
                 .limit(PAGE)
             )
             fields = definition.get("properties", {})
-            own_village = len(units) == 1
+            own = own_units(connection, by, self._work.clock.today())
             return Register(
                 code,
                 str(definition.get("title", code)),
                 tuple(str(field.get("title", key)) for key, field in fields.items()),
-                tuple(_entry(row, definition, unmasked=own_village) for row in rows),
+                tuple(_entry(row, definition, unmasked=row.unit_id in own) for row in rows),
             )
 
 

@@ -13,6 +13,7 @@ from engine.bpmn import lint as linting
 from engine.bpmn import package as packages
 from engine.bpmn.form import Form
 from engine.bpmn.package import Package
+from engine.clock import local_date
 from engine.connectors import REQUIRED_INPUTS
 from engine.errors import InvalidProcess, NotFound
 from engine.identifiers import new_id
@@ -154,6 +155,8 @@ class Repository:
             param = parameters.reader(connection, unit_id, self._work.clock.today())
             steps = tuple(_guide_step(a, directory, param, loaded) for a in loaded.facts.activities if a.is_task)
             facts = loaded.facts
+            if facts.level not in directory.units:
+                raise NotFound("村镇", unit_id)
             return Guide(
                 self._item(connection, row),
                 directory.units[facts.level],
@@ -301,7 +304,7 @@ def _usual(connection: Connection, item_id: str) -> str:
     ).all()
     if len(rows) < USUAL_FROM:
         return ""
-    used = sorted(workdays_between(row.started_at.date(), row.ended_at.date()) for row in rows)
+    used = sorted(workdays_between(local_date(row.started_at), local_date(row.ended_at)) for row in rows)
     return limit_text(used[len(used) // 2] or 0, "wd")
 
 

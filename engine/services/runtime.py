@@ -75,9 +75,9 @@ class Runtime:
         by: str | None,
         form_token: str,
     ) -> Started:
+        directory = Directory(transaction.connection, unit_id, transaction.today)
         definition_id, definition = self._in_force(transaction.connection, item_id)
         facts = definition.facts
-        directory = Directory(transaction.connection, unit_id, transaction.today)
         if facts.level not in directory.units or directory.units[facts.level].id != unit_id:
             raise NotFound("村镇", unit_id)
         _check_may_start(definition, directory, by)

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Row
 
-from engine.clock import LOCAL, end_of, local_date
+from engine.clock import LOCAL
 from engine.services import limits
 from engine.services.course import Course
 from engine.services.limits import limit_text
 from engine.views import Clock, Contact, Refusal, Stop
-from engine.workdays import add_workdays
 
 FINAL = {"done": "办结了", "refused": "不予办理", "withdrawn": "申请人已撤回"}
 
@@ -24,9 +23,7 @@ def promise(row: Row, now: datetime) -> Clock:
         return limits.held("等申请人", row.held_at, now)
     if row.promise is None:
         return limits.running(row.started_at, None, None, "wd", now)
-    due = limits.due_at(row.started_at, row.promise, row.promise_unit)
-    if row.held_days:
-        due = end_of(add_workdays(local_date(due - timedelta(seconds=1)), row.held_days))
+    due = limits.promised_at(row.started_at, row.promise, row.promise_unit, row.held_days)
     return limits.running(row.started_at, due, row.promise, row.promise_unit, now)
 
 

@@ -105,13 +105,19 @@ def _is_many(field) -> bool:
     return field is not None and (field.type in ("checklist", "filepicker") or bool(field.properties.get("multiple")))
 
 
+def role_of(matter: Matter, activity: Activity, person_id: str) -> str:
+    """Return the post in which a delegate takes a step over: the lane's own or the next of its succession."""
+    role = matter.directory.role_of_lane(activity.lane)
+    return next(code for code in (role.code, *role.succession) if person_id in matter.directory.holders(code))
+
+
 def delegates(connection: Connection, matter: Matter, activity: Activity, bars: Bars, named: bool) -> tuple[str, ...]:
     """Return who may take a task over: holders of the post and its successors.
 
     With ``named`` (the township appoints for this one task) anybody on the village's roll whom nothing bars.
     """
     role = matter.directory.role_of_lane(activity.lane)
-    codes = tuple(matter.directory.roles) if named or role is None else (role.code, *role.succession)
+    codes = (role.code, *role.succession) if role else ()
     people = [person_id for code in codes for person_id in matter.directory.holders(code)]
     if named:
         people += connection.scalars(

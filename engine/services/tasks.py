@@ -67,7 +67,9 @@ class Tasks:
             matter, row, bars, activity = self._own_task(transaction, task_id, by)
             if len(matter.directory.assign(activity, bars).candidates) < 2:
                 raise NotAllowed("这一步只有您能办，不能放回；要交给别人请用转办")
-            transaction.connection.execute(update(task).where(task.c.id == task_id).values(assignee_id=None))
+            transaction.connection.execute(
+                update(task).where(task.c.id == task_id).values(assignee_id=None, named=False)
+            )
             transaction.log(row.unit_id, "released", instance_id=matter.id, element=row.element, actor_id=by)
 
     def save_draft(self, task_id: str, *, by: str, data: Mapping[str, Sequence[str]]) -> datetime:
@@ -237,8 +239,10 @@ class Tasks:
                 acts_for(matter.directory, bars, row, activity, by)
             if to not in task_page.delegates(transaction.connection, matter, activity, bars, named):
                 raise NotAllowed("这个人不能接这一步", "转办名单里的人")
+            # Whom the township names needs no post; whoever else takes it over acts in a post, as long as he has it.
+            role = row.role if named else task_page.role_of(matter, activity, to)
             transaction.connection.execute(
-                update(task).where(task.c.id == task_id).values(assignee_id=to, unmanned=False, named=True)
+                update(task).where(task.c.id == task_id).values(assignee_id=to, unmanned=False, named=named, role=role)
             )
             transaction.log(
                 row.unit_id,
@@ -276,41 +280,58 @@ class Tasks:
 
     # --- speaking ---------------------------------------------------------------------------------------------------
 
-    def remind(self, matter_id: str, *, by: str | None) -> tuple[str, ...]:
-        """催办: tell whoever has the open steps; by the applicant (``by`` None) once a day. Return who was told."""
+    def remind(self, matter_id: str, *, by: str) -> tuple[str, ...]:
+        """催办: tell whoever has the open steps, once a day; return who was told.
+
+        :raises Conflict: the matter has ended.
+        :raises Refused: ``reminded_today``.
+        """
         with self._work.write() as transaction:
-            row = transaction.connection.execute(
-                select(process_instance).where(process_instance.c.id == matter_id)
-            ).one_or_none()
-            if row is None:
-                raise NotFound("事项", matter_id)
-            directory = Directory(transaction.connection, row.unit_id, transaction.today)
-            if by is not None and not directory.posts_of(by):
-                raise NotAllowed("这件事不在您管的范围")
-            _check_not_reminded(transaction, matter_id, by)
-            told = _tell_assignees(transaction, directory, row)
-            _note(transaction, matter_id, by, "reminded", "催办")
-            transaction.log(row.unit_id, "reminded", instance_id=matter_id, actor_id=by)
-            return told
+            row, directory = self._seen_matter(transaction, matter_id, by)
+            return _remind(transaction, directory, row, by)
 
     def remind_by_applicant(self, receipt: str, *, code: str) -> tuple[str, ...]:
-        """催一催: as :meth:`remind`, with 回执号 and 查询码 instead of a post."""
-        return self.remind(check_code(self._work, receipt, code).id, by=None)
+        """催一催: the same by the applicant, who shows 回执号 and 查询码."""
+        matter_id = check_code(self._work, receipt, code).id
+        with self._work.write() as transaction:
+            row = _matter_row(transaction, matter_id)
+            return _remind(transaction, Directory(transaction.connection, row.unit_id, transaction.today), row, None)
 
     def comment(self, matter_id: str, *, by: str, text: str) -> None:
         """写监督意见: a line beside the matter; it moves nothing."""
         if not text.strip():
             raise InvalidForm({"text": "请写下意见"})
         with self._work.write() as transaction:
-            row = transaction.connection.execute(
-                select(process_instance).where(process_instance.c.id == matter_id)
-            ).one_or_none()
-            if row is None:
-                raise NotFound("事项", matter_id)
-            if not Directory(transaction.connection, row.unit_id, transaction.today).posts_of(by):
-                raise NotAllowed("这件事不在您管的范围")
+            row, _ = self._seen_matter(transaction, matter_id, by)
             _note(transaction, matter_id, by, "comment", text)
             transaction.log(row.unit_id, "commented", instance_id=matter_id, actor_id=by)
+
+    def _seen_matter(self, transaction: Transaction, matter_id: str, by: str) -> tuple[Row, Directory]:
+        """Return a matter this person's posts let him see; NotFound when there is none, or not for him."""
+        row = _matter_row(transaction, matter_id)
+        directory = Directory(transaction.connection, row.unit_id, transaction.today)
+        if not directory.sees_matters(by):
+            raise NotFound("事项", matter_id)
+        return row, directory
+
+
+def _matter_row(transaction: Transaction, matter_id: str) -> Row:
+    row = transaction.connection.execute(
+        select(process_instance).where(process_instance.c.id == matter_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("事项", matter_id)
+    return row
+
+
+def _remind(transaction: Transaction, directory: Directory, row: Row, by: str | None) -> tuple[str, ...]:
+    if row.state != "open":
+        raise Conflict(row.receipt)
+    _check_not_reminded(transaction, row.id, by)
+    told = _tell_assignees(transaction, directory, row)
+    _note(transaction, row.id, by, "reminded", "催办")
+    transaction.log(row.unit_id, "reminded", instance_id=row.id, actor_id=by)
+    return told
 
 
 def _keep_draft(transaction: Transaction, task_id: str, by: str, data: Mapping[str, Sequence[str]]) -> None:
@@ -346,7 +367,6 @@ def _tell_assignees(transaction: Transaction, directory: Directory, row: Row) ->
         people = [each.assignee_id] if each.assignee_id else list(directory.holders(each.role))
         people = people or list(directory.holders("TG"))
         for person_id in people:
-            key = f"remind:{each.id}:{person_id}:{transaction.now.isoformat()}"
             transaction.connection.execute(
                 insert(notification).values(
                     id=new_id(),
@@ -355,7 +375,7 @@ def _tell_assignees(transaction: Transaction, directory: Directory, row: Row) ->
                     text=f"有人催办〈{each.step}〉：{row.subject}",
                     channel="pages",
                     at=transaction.now,
-                    call_key=key,
+                    call_key=f"remind:{new_id()}",
                 )
             )
             told.append(directory.title(person_id, each.lane))

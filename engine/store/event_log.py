@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from engine.store.tables import chain_head, event_log, org_unit, submission
+from engine.store.tables import chain_head, event_log, org_unit, process_instance, submission
 from engine.views import Broken, Verification
 
 #: what stands before the first entry of a chain
 GENESIS = "0" * 64
+#: entries read at a time when a chain is recomputed
+PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,11 @@ def _row(event: Event, number: int, prev: str) -> dict[str, object]:
 def entry_hash(row: Mapping[str, object]) -> str:
     """Return SHA-256(prev ‖ canonical JSON of everything else in the entry)."""
     body = {key: _plain(row[key]) for key in event_log.c.keys() if key not in ("hash", "prev")}
-    return hashlib.sha256(bytes.fromhex(str(row["prev"])) + canonical(body)).hexdigest()
+    try:
+        return hashlib.sha256(bytes.fromhex(str(row["prev"])) + canonical(body)).hexdigest()
+    except ValueError:
+        # Somebody wrote into "prev" what was never a hash.
+        return ""
 
 
 def _plain(value: object) -> object:
@@ -134,7 +140,9 @@ def verify(connection: Connection, against: Mapping[str, Mapping[str, object]] |
         entries += count
         broken += faults or _check_head(heads.get(unit_id), count, head, names.get(unit_id, unit_id))
         published[unit_id] = {"number": count, "hash": head}
-    for unit_id in sorted(set(against or {}) - set(units)):
+    # Each matter leaves entries: a village that has matters has a chain, even if nobody kept the heads.
+    expected = set(against or {}) | set(connection.scalars(select(process_instance.c.unit_id).distinct()))
+    for unit_id in sorted(expected - set(units)):
         broken.append(Broken(names.get(unit_id, unit_id), 0, "整条记录链不见了"))
     return Verification(len(units), entries, tuple(broken), published)
 
@@ -146,36 +154,67 @@ def _walk(
     number, prev = 0, GENESIS
     for row in _entries(connection, unit_id):
         number += 1
+        if row is None:
+            return number, prev, [Broken(name, number, "这一条被改动过，读不出来")]
         fault = _fault(row, number, prev)
         if not fault and known.get("number") == number and known.get("hash") != row["hash"]:
             fault = "与早先公布的校验码不符，之前的记录被改写过"
         if fault:
-            return number, str(row["hash"]), [Broken(name, int(row["number"]), fault)]
+            return number, str(row["hash"]), [Broken(name, number, fault)]
         prev = str(row["hash"])
     if number < int(known.get("number", 0)):
         return number, prev, [Broken(name, number + 1, f"末尾少了记录：早先公布到第 {known['number']} 号")]
     return number, prev, []
 
 
-def _entries(connection: Connection, unit_id: str) -> Iterator[Mapping[str, object]]:
+def _entries(connection: Connection, unit_id: str) -> Iterator[Mapping[str, object] | None]:
+    """Yield the entries of a chain in order; None, the last one, stands for an entry that cannot be read."""
+    after, size = -1, PAGE
+    while True:
+        try:
+            rows = _page(connection, unit_id, after, size)
+        except ValueError:
+            if size == 1:
+                yield None
+                return
+            # One of these: come to it entry by entry, so that the faults before it are seen first.
+            size = 1
+            continue
+        if not rows:
+            return
+        yield from (row._mapping for row in rows)
+        after = rows[-1].number
+
+
+def _page(connection: Connection, unit_id: str, after: int, size: int) -> Sequence[Row]:
     statement = (
         select(event_log, submission.c.salt, submission.c.data.label("submitted"))
         .outerjoin(submission, submission.c.id == event_log.c.submission_id)
-        .where(event_log.c.unit_id == unit_id)
+        .where(event_log.c.unit_id == unit_id, event_log.c.number > after)
         .order_by(event_log.c.number)
+        .limit(size)
     )
-    for row in connection.execution_options(yield_per=500).execute(statement):
-        yield row._mapping
+    return connection.execute(statement).all()
 
 
 def _fault(row: Mapping[str, object], number: int, prev: str) -> str:
     if row["number"] != number:
-        return f"第 {number} 号不见了"
+        return "这一条不见了"
     if row["prev"] != prev or entry_hash(row) != row["hash"]:
         return "这一条被改动过"
-    if row["submission_id"] and row["salt"] and salted_digest(str(row["salt"]), row["submitted"]) != row["digest"]:
+    if row["submission_id"] and not _is_submitted(row):
         return "这一步填写的内容被改动过"
     return ""
+
+
+def _is_submitted(row: Mapping[str, object]) -> bool:
+    """Tell whether what was filled in is what was logged; what has been erased, salt and all, can no longer tell."""
+    if not row["salt"] and not row["submitted"]:
+        return True
+    try:
+        return salted_digest(str(row["salt"]), row["submitted"]) == row["digest"]
+    except ValueError:
+        return False
 
 
 def _check_head(head, count: int, last: str, name: str) -> list[Broken]:

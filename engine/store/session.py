@@ -8,10 +8,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 #: a writer that meets a lock waits this long before it gives up
 BUSY_SECONDS = 30
+#: what an address, a driver or a file raises that is no database of ours, or that fails under way
+DATABASE_FAULTS = (SQLAlchemyError, ModuleNotFoundError)
 
 
 class Database:

@@ -95,7 +95,9 @@ def _returns(file: str, flows: dict[str, Element]) -> Iterator[Mutant]:
     limited = [id for id, flow in flows.items() if "times(" in "".join(flow.itertext())]
     for loosened in (_one_more, _without_limit):
         name = loosened.__name__.strip("_").replace("_", " ")
-        yield Mutant("returns loosened", name, file, lambda t, change=loosened: [rewrite(t, f, change) for f in limited])
+        yield Mutant(
+            "returns loosened", name, file, lambda t, change=loosened: [rewrite(t, f, change) for f in limited]
+        )
 
 
 def _one_more(condition: str) -> str:

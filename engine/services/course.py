@@ -125,7 +125,7 @@ class Course:
             self._who(shown),
             event.at if event and not current else None,
             limit_text(shown.limit_value, shown.limit_unit) if shown else self._planned_limit(activity),
-            activity.documentation,
+            activity.explanation,
             self.deployed.branches(activity.id),
         )
 

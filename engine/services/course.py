@@ -99,18 +99,20 @@ class Course:
     def steps(self, *, automatic: bool = True) -> tuple[StepLine, ...]:
         """Return the steps in the order of the diagram: done, now, late, to come, or not needed here.
 
-        Without ``automatic`` only what people do, what is waited for and what a table decides.
+        Without ``automatic`` only what people do, what is waited for and what a table decides, and no branches:
+        enough for who only wants to know how far it is.
         """
         aside = refusing(self.deployed)
         kinds = STEP_KINDS if automatic else PEOPLES_KINDS
-        lines = [self._step(activity) for activity in self.deployed.facts.activities if activity.kind in kinds]
+        activities = [activity for activity in self.deployed.facts.activities if activity.kind in kinds]
+        lines = [self._step(activity, with_branches=automatic) for activity in activities]
         return tuple(
             line
             for line in lines
             if line.state in ("done", "now", "late") or not (line.element in aside or line.kind == "receiveTask")
         )
 
-    def _step(self, activity: Activity) -> StepLine:
+    def _step(self, activity: Activity, *, with_branches: bool) -> StepLine:
         current = next((t for t in self.tasks if t.element == activity.id and t.state == "open"), None)
         done = next((t for t in reversed(self.tasks) if t.element == activity.id and t.state == "completed"), None)
         event = next((e for e in reversed(self.events) if e.element == activity.id and e.kind in PASSED_KINDS), None)
@@ -126,7 +128,7 @@ class Course:
             event.at if event and not current else None,
             limit_text(shown.limit_value, shown.limit_unit) if shown else self._planned_limit(activity),
             activity.explanation,
-            self.deployed.branches(activity.id),
+            self.deployed.branches(activity.id) if with_branches else (),
         )
 
     def _state(self, activity: Activity, current: Row | None, event: Row | None, held: bool) -> str:

@@ -158,7 +158,9 @@ class Course:
         """Return (number of the step the matter is at, steps this matter takes); only what people do counts."""
         taken = [line for line in steps if line.kind in ("userTask", "manualTask") and line.state != "pass"]
         at = next((i for i, line in enumerate(taken, 1) if line.state in ("now", "late")), 0)
-        return at or sum(line.state == "done" for line in taken), len(taken)
+        # While it waits for papers nobody has it: it stands before the next step to come.
+        at = at or next((i for i, line in enumerate(taken, 1) if line.state == "todo"), 0)
+        return at or len(taken), len(taken)
 
     def marks(self) -> dict[str, str]:
         """Return element id → done, now, late for colouring the diagram."""

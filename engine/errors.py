@@ -71,3 +71,15 @@ class InvalidFile(EngineError):
         self.reason = reason
         self.remedy = remedy
         self.status = status
+
+
+class Unavailable(EngineError):
+    """The county's data cannot be used just now, and nothing half was done.
+
+    ``cause`` is ``gone`` (no connection), ``busy`` (somebody holds what is needed for too long), ``full`` (no room on
+    the disk) or ``newer`` (the database belongs to a later release).
+    """
+
+    def __init__(self, cause: str, detail: str = "") -> None:
+        super().__init__(detail or cause)
+        self.cause = cause

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from engine import ProcessEngine, Upload
 from engine.clock import LOCAL, FrozenClock, local_date
 from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
+from engine.identifiers import new_id
 from engine.store.tables import metadata
 from engine.views import Done, Started
 from engine.workdays import add_workdays
+from tests import postgresql
 
 #: an ordinary Monday morning
 MONDAY = datetime(2026, 3, 16, 9, 0, tzinfo=LOCAL)
@@ -42,6 +47,7 @@ class CountyForTest:
     people: People
     clock: FrozenClock
     place: Path
+    url: str
 
     def post(self, role: str, village: str = VILLAGE) -> str:
         """Return who holds a post: CL, VD, PS, VDD, SK, SB …"""
@@ -104,33 +110,139 @@ class CountyForTest:
         self.clock.at = datetime.combine(day, time(hour), LOCAL)
 
 
+# --- on which database ----------------------------------------------------------------------------------------------
+
+EMBEDDED, SERVER = "sqlite", "postgresql"
+#: folders of tests that run on both databases; the others are about something else and run on the embedded one
+ON_BOTH = {"faults", "services", "store", "upgrade"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_kind" in metafunc.fixturenames and metafunc.definition.path.parent.name in ON_BOTH:
+        metafunc.parametrize("database_kind", (EMBEDDED, SERVER))
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """The kind of database a test runs on where it does not run on both."""
+    return EMBEDDED
+
+
+class Postgres:
+    """The PostgreSQL of this test run, started when the first test asks for it."""
+
+    def __init__(self) -> None:
+        self._server: postgresql.Server | None = None
+        self._missing = ""
+
+    def server(self) -> postgresql.Server:
+        """Return the server; without one CI fails and anybody else is told so."""
+        if self._server is None and not self._missing:
+            try:
+                self._server = postgresql.find()
+            except postgresql.NoPostgreSQL as missing:
+                self._missing = str(missing)
+        if self._server is None:
+            if os.environ.get("CI"):
+                pytest.fail(self._missing)
+            pytest.skip(f"NOT TESTED ON POSTGRESQL: {self._missing}")
+        return self._server
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    kept = Postgres()
+    yield kept
+    kept.stop()
+
+
+class Databases:
+    """Makes empty databases and copies of filled ones, of either kind."""
+
+    def __init__(self, postgres: Postgres, place: Path) -> None:
+        self._postgres = postgres
+        self._place = place
+        self._made: list[str] = []
+
+    def empty(self, kind: str) -> str:
+        """Return the URL of a new empty database."""
+        if kind == EMBEDDED:
+            return f"sqlite:///{self._place / f'{new_id()}.db'}"
+        return self._keep(self._postgres.server().create())
+
+    def copy(self, url: str) -> str:
+        """Return the URL of a new database with the contents of a closed one."""
+        address = make_url(url)
+        if address.get_backend_name() != EMBEDDED:
+            return self._keep(self._postgres.server().create(template=address.database))
+        copied = self._place / f"{new_id()}.db"
+        for suffix in ("", "-wal", "-shm"):
+            if Path(f"{address.database}{suffix}").exists():
+                shutil.copy(f"{address.database}{suffix}", f"{copied}{suffix}")
+        return f"sqlite:///{copied}"
+
+    def _keep(self, name: str) -> str:
+        self._made.append(name)
+        return self._postgres.server().url(name)
+
+    def drop(self) -> None:
+        for name in self._made:
+            self._postgres.server().drop(name)
+
+
+@pytest.fixture
+def databases(postgres: Postgres, tmp_path: Path) -> Iterator[Databases]:
+    """Databases that are gone when the test ends."""
+    made = Databases(postgres, tmp_path)
+    yield made
+    made.drop()
+
+
+# --- a county -------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class CountyTemplate:
-    place: Path
+    url: str
     people: People
 
 
 @pytest.fixture(scope="session")
-def county_template(tmp_path_factory: pytest.TempPathFactory) -> CountyTemplate:
-    """A database with people and the items of ``processes/`` in force; copied for each test."""
+def county_templates(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], CountyTemplate]]:
+    """A database of each kind with people and the items of ``processes/`` in force; copied for each test."""
     place = tmp_path_factory.mktemp("county")
-    clock = FrozenClock(MONDAY)
-    engine = ProcessEngine(f"sqlite:///{place}/county.db", files=place / "files", clock=clock)
-    engine.county.load_lists()
-    people = load_people(engine, clock)
-    for folder in engine.county.item_folders:
-        engine.repository.deploy(folder)
-    engine.close()
-    return CountyTemplate(place, people)
+    made = Databases(postgres, place)
+
+    @functools.cache
+    def template(kind: str) -> CountyTemplate:
+        url = made.empty(kind)
+        clock = FrozenClock(MONDAY)
+        engine = ProcessEngine(url, files=place / "files", clock=clock)
+        engine.county.load_lists()
+        people = load_people(engine, clock)
+        for folder in engine.county.item_folders:
+            engine.repository.deploy(folder)
+        engine.close()
+        return CountyTemplate(url, people)
+
+    yield template
+    made.drop()
 
 
 @pytest.fixture
-def county(county_template: CountyTemplate, tmp_path: Path) -> Iterator[CountyForTest]:
+def county(
+    county_templates: Callable[[str], CountyTemplate], databases: Databases, database_kind: str, tmp_path: Path
+) -> Iterator[CountyForTest]:
     """A fresh county: real database, frozen clock, nothing happened yet."""
-    for name in ("county.db", "county.db-wal", "county.db-shm"):
-        if (county_template.place / name).exists():
-            shutil.copy(county_template.place / name, tmp_path / name)
+    template = county_templates(database_kind)
     clock = FrozenClock(MONDAY)
-    engine = ProcessEngine(f"sqlite:///{tmp_path}/county.db", files=tmp_path / "files", clock=clock)
-    yield CountyForTest(engine, county_template.people, clock, tmp_path)
+    url = databases.copy(template.url)
+    engine = ProcessEngine(url, files=tmp_path / "files", clock=clock)
+    yield CountyForTest(engine, template.people, clock, tmp_path, url)
     engine.close()

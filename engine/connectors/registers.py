@@ -12,7 +12,8 @@ from engine.connectors.call import Call
 from engine.errors import Refused
 from engine.identifiers import new_id
 from engine.store.event_log import entry_digest, new_salt
-from engine.store.tables import register, register_entry
+from engine.store.session import locked
+from engine.store.tables import org_unit, register, register_entry
 
 _Validator = jsonschema.Draft202012Validator
 
@@ -25,6 +26,7 @@ def enter(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     :raises Refused: ``entry_invalid``, naming the field.
     """
     code = str(inputs["register"])
+    _take_turn(call)
     written = call.connection.execute(select(register_entry).where(register_entry.c.call_key == call.key)).one_or_none()
     if written is not None:
         return {"serial": serial_text(written.year, written.number), "entry_id": written.id}
@@ -55,6 +57,12 @@ def enter(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     )
     call.log("entered", {"register": code, "entry": entry_id}, entry_digest(salt, year, number, entry))
     return {"serial": serial_text(year, number), "entry_id": entry_id}
+
+
+def _take_turn(call: Call) -> None:
+    """One entry of a village after the other: two steps at once must not read the same last serial."""
+    own = select(org_unit.c.id).where(org_unit.c.id == call.matter.unit_id)
+    call.connection.execute(locked(call.connection, own))
 
 
 def _schema(call: Call, code: str) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 from engine.errors import Conflict
 from engine.identifiers import new_id
 from engine.services.identity import add_appointment, add_person
-from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.services.unit_of_work import Transaction, UnitOfWork, retried
 from engine.store.tables import org_unit, parameter, register, role, setting
 
 
@@ -33,6 +33,7 @@ class County:
         with self._work.read() as connection:
             return connection.scalar(select(org_unit.c.id).limit(1)) is not None
 
+    @retried
     def load_lists(self) -> None:
         """Bring roles, county parameters and registers into line with the files."""
         with self._work.write() as transaction:
@@ -40,6 +41,7 @@ class County:
             _load_parameters(transaction.connection, _read(self._processes / "parameters.json"))
             _load_registers(transaction.connection, self._processes / "registers")
 
+    @retried
     def set_up(self, *, county: str, administrator: str, login: str, units: Iterable[str] = ()) -> str:
         """Make the county, its units and its first administrator; return the person's id.
 
@@ -61,6 +63,7 @@ class County:
         with self._work.read() as connection:
             return connection.scalar(select(setting.c.value).where(setting.c.key == key))
 
+    @retried
     def save_setting(self, key: str, value: object) -> None:
         """Store a setting."""
         with self._work.write() as transaction:

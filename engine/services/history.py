@@ -16,7 +16,7 @@ from engine.services.identity import check_code
 from engine.services.matters import row_by_receipt
 from engine.services.permission import Directory, has_part, unit_of, unit_view, units_of
 from engine.services.repository import Repository, definition_row
-from engine.services.unit_of_work import UnitOfWork
+from engine.services.unit_of_work import UnitOfWork, retried
 from engine.store import event_log as log
 from engine.store.files import FileStore
 from engine.store.tables import (
@@ -85,10 +85,10 @@ class History:
                 text = query.strip()
                 conditions.append(
                     or_(
-                        process_instance.c.receipt.contains(text.upper(), autoescape=True),
-                        process_instance.c.subject.contains(text, autoescape=True),
-                        process_instance.c.applicant_name.contains(text, autoescape=True),
-                        process_definition.c.name.contains(text, autoescape=True),
+                        process_instance.c.receipt.icontains(text.upper(), autoescape=True),
+                        process_instance.c.subject.icontains(text, autoescape=True),
+                        process_instance.c.applicant_name.icontains(text, autoescape=True),
+                        process_definition.c.name.icontains(text, autoescape=True),
                     )
                 )
             return self._rows(connection, conditions, limit)
@@ -305,6 +305,7 @@ class History:
         with self._work.read() as connection:
             return _notifications(connection, notification.c.person_id == by)
 
+    @retried
     def mark_seen(self, *, by: str) -> None:
         """Note that the person has opened the messages."""
         with self._work.write() as transaction:

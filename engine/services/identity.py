@@ -14,7 +14,8 @@ from engine.identifiers import code_hash, new_id, token_hash
 from engine.services.permission import Role, in_force, read_roles, unit_view
 from engine.services.repository import Repository, unit_row
 from engine.services.staffing import reassign
-from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.services.unit_of_work import Transaction, UnitOfWork, retried
+from engine.store.session import locked
 from engine.store.tables import appointment, attempt, org_unit, password_link, person, process_instance, substitution
 from engine.views import Actor, Person, Post, Unit
 
@@ -82,6 +83,7 @@ class Identity:
 
     # --- passwords --------------------------------------------------------------------------------------------------
 
+    @retried
     def password_link(self, person_id: str, *, by: str) -> str:
         """Return a one-time token with which the person sets the password; earlier ones end."""
         with self._work.write() as transaction:
@@ -109,6 +111,7 @@ class Identity:
             row = _valid_link(connection, token, self._work.clock.now())
             return _person(connection, _person_row(connection, row.person_id), self._work.clock.today())
 
+    @retried
     def set_password(self, token: str, password: str) -> Actor:
         """Set the password with a one-time link; all open sessions of the person end.
 
@@ -128,6 +131,7 @@ class Identity:
             person_id = row.person_id
         return self.actor(person_id)
 
+    @retried
     def change_password(self, person_id: str, *, old: str, new: str) -> Actor:
         """Change one's own password; all other sessions end."""
         _check_password(new)
@@ -141,6 +145,7 @@ class Identity:
 
     # --- people and posts -------------------------------------------------------------------------------------------
 
+    @retried
     def add_person(
         self, *, by: str, name: str, unit_id: str, group_name: str = "", phone: str = "", login: str = ""
     ) -> Person:
@@ -157,6 +162,7 @@ class Identity:
             transaction.log(unit_id, "person_added", actor_id=by, data={"person": person_id})
             return _person(transaction.connection, _person_row(transaction.connection, person_id), transaction.today)
 
+    @retried
     def appoint(
         self, person_id: str, *, role: str, unit_id: str, by: str, from_on: date, until_on: date | None = None
     ) -> Post:
@@ -179,6 +185,7 @@ class Identity:
             reassign(transaction, self._repository, unit_id=unit_id)
             return Post(row_id, role, known[role].lane, unit, from_on, until_on)
 
+    @retried
     def end_appointment(self, post_id: str, *, by: str, on: date | None = None) -> None:
         """End a post before its term; the row stays, its open tasks go to whoever may do them.
 
@@ -186,7 +193,8 @@ class Identity:
         """
         with self._work.write() as transaction:
             _require_administrator(transaction, by)
-            row = transaction.connection.execute(select(appointment).where(appointment.c.id == post_id)).one_or_none()
+            wanted = locked(transaction.connection, select(appointment).where(appointment.c.id == post_id))
+            row = transaction.connection.execute(wanted).one_or_none()
             if row is None:
                 raise NotFound("任职", post_id)
             if row.ended_on is not None:
@@ -197,6 +205,7 @@ class Identity:
             transaction.log(row.unit_id, "post_ended", actor_id=by, data={"person": row.person_id, "role": row.role})
             reassign(transaction, self._repository, unit_id=row.unit_id)
 
+    @retried
     def substitute(self, person_id: str, *, substitute_id: str, from_on: date, until_on: date, by: str) -> None:
         """Let somebody stand in while a person is absent (代班); every act names both."""
         if substitute_id == person_id:
@@ -235,7 +244,7 @@ class Identity:
             if query.strip():
                 text = query.strip()
                 named = or_(
-                    person.c.name.contains(text, autoescape=True), person.c.login.contains(text, autoescape=True)
+                    person.c.name.icontains(text, autoescape=True), person.c.login.icontains(text, autoescape=True)
                 )
                 statement = statement.where(named)
             today = self._work.clock.today()
@@ -297,6 +306,7 @@ def _check_tries(work: UnitOfWork, key: str, most: int, headline: str) -> None:
         raise Refused("too_many_tries", headline, remedy="请过一小时再试，或者到村便民服务室问")
 
 
+@retried
 def _note_tries(work: UnitOfWork, keys: list[str]) -> None:
     with work.write() as transaction:
         for key in keys:
@@ -305,6 +315,7 @@ def _note_tries(work: UnitOfWork, keys: list[str]) -> None:
         transaction.connection.execute(delete(attempt).where(attempt.c.at < old))
 
 
+@retried
 def _forget_tries(work: UnitOfWork, key: str) -> None:
     with work.read() as connection:
         if connection.scalar(select(attempt.c.id).where(attempt.c.key == key)) is None:
@@ -397,7 +408,8 @@ def _person(connection: Connection, row: Row, today: date) -> Person:
 
 
 def _person_row(connection: Connection, person_id: str) -> Row:
-    row = connection.execute(select(person).where(person.c.id == person_id)).one_or_none()
+    # Held by a writer: two posts that exclude each other may not be given at the same time.
+    row = connection.execute(locked(connection, select(person).where(person.c.id == person_id))).one_or_none()
     if row is None:
         raise NotFound("人员", person_id)
     return row
@@ -444,13 +456,12 @@ def _check_compatible(
 
 
 def _valid_link(connection: Connection, token: str, now: datetime) -> Row:
-    row = connection.execute(
-        select(password_link).where(
-            password_link.c.token_hash == token_hash(token),
-            password_link.c.used_at.is_(None),
-            password_link.c.expires_at > now,
-        )
-    ).one_or_none()
+    valid = select(password_link).where(
+        password_link.c.token_hash == token_hash(token),
+        password_link.c.used_at.is_(None),
+        password_link.c.expires_at > now,
+    )
+    row = connection.execute(locked(connection, valid)).one_or_none()
     if row is None:
         raise NotFound("链接")
     return row

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 
-from sqlalchemy import Date, Row, Select, and_, false, func, or_, select, update
+from sqlalchemy import Date, Select, and_, false, func, or_, select, update
 
-from engine.errors import EngineError, NotFound
+from engine.errors import Conflict, EngineError, NotFound
 from engine.pictures import clean
 from engine.services.permission import in_force
 from engine.services.repository import Repository, definition_row
 from engine.services.staffing import reassign
-from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.services.unit_of_work import Transaction, UnitOfWork, retried
+from engine.store import job_queue
 from engine.store.files import FileStore
+from engine.store.job_queue import TakenJob
 from engine.store.tables import appointment, attachment, document, job, org_unit, process_instance, task
 from engine.typesetting import typeset
 from engine.views import Incident
 
 #: minutes to wait before the second, third, … try
 RETRY_MINUTES = (1, 5, 30, 120)
-#: far longer than any job takes
-TAKEN_FOR = timedelta(minutes=10)
+
+#: what a job writes, in one transaction with being done
+Effect = Callable[[Transaction], None]
 
 TOWNSHIP = org_unit.alias("township")
 
@@ -33,7 +36,7 @@ class Jobs:
         self._work = unit_of_work
         self._repository = repository
         self._files = files
-        self._handlers: Mapping[str, Callable[[dict], None]] = {
+        self._handlers: Mapping[str, Callable[[Mapping], Effect]] = {
             "picture.clean": self._clean_picture,
             "document.render": self._render_document,
         }
@@ -41,14 +44,10 @@ class Jobs:
     def run_due(self, *, limit: int = 100) -> int:
         """Run due jobs, oldest first; return how many were tried here."""
         self._reassign_by_date()
-        with self._work.read() as connection:
-            due = connection.execute(
-                select(job)
-                .where(job.c.state == "open", job.c.due_at <= self._work.clock.now())
-                .order_by(job.c.due_at, job.c.id)
-                .limit(limit)
-            ).all()
-        return sum(self._run(row) for row in due)
+        tried = 0
+        while tried < limit and self._run_next():
+            tried += 1
+        return tried
 
     def incidents(self) -> tuple[Incident, ...]:
         """Return the jobs that were given up."""
@@ -56,6 +55,7 @@ class Jobs:
             rows = connection.execute(select(job).where(job.c.state == "failed").order_by(job.c.due_at))
             return tuple(Incident(row.id, row.kind, row.error, row.due_at, row.attempts) for row in rows)
 
+    @retried
     def retry(self, job_id: str) -> None:
         """Try a job again that was given up; NotFound when there is no such job."""
         with self._work.write() as transaction:
@@ -64,56 +64,51 @@ class Jobs:
             if again.rowcount != 1:
                 raise NotFound("后台任务", job_id)
 
-    def _run(self, row: Row) -> bool:
-        """Do a job; False when another worker has taken it."""
-        if not self._take(row):
+    def _run_next(self) -> bool:
+        """Do the oldest due job that nobody else holds; False when there is none."""
+        taken = self._take()
+        if taken is None:
             return False
         try:
-            self._do(row)
+            effect = self._make(taken)
+            with self._work.write() as transaction:
+                effect(transaction)
+                if not job_queue.finish(transaction.connection, taken):
+                    # Somebody else has done it meanwhile: its effect must not be there twice.
+                    raise Conflict(taken.id)
         except (EngineError, OSError) as error:
-            self._put_off(row, str(error))
-            return True
-        with self._work.write() as transaction:
-            transaction.connection.execute(update(job).where(job.c.id == row.id).values(state="done", error=""))
+            self._put_off(taken, str(error))
         return True
 
-    def _do(self, row: Row) -> None:
-        if row.kind not in self._handlers:
-            raise NotFound("后台任务的种类", row.kind)
-        self._handlers[row.kind](row.payload)
+    def _make(self, taken: TakenJob) -> Effect:
+        if taken.kind not in self._handlers:
+            raise NotFound("后台任务的种类", taken.kind)
+        return self._handlers[taken.kind](taken.payload)
 
-    def _take(self, row: Row) -> bool:
-        """Reserve a job: it comes due again only if whoever took it never comes back."""
+    def _take(self) -> TakenJob | None:
+        with self._work.read() as connection:
+            # Looked for first: on SQLite a writer that finds nothing would have kept others waiting.
+            if not job_queue.is_due(connection, self._work.clock.now()):
+                return None
         with self._work.write() as transaction:
-            as_read = update(job).where(job.c.id == row.id, job.c.state == "open", job.c.due_at == row.due_at)
-            return transaction.connection.execute(as_read.values(due_at=transaction.now + TAKEN_FOR)).rowcount == 1
+            return next(iter(job_queue.take_due(transaction.connection, transaction.now)), None)
 
-    def _put_off(self, row: Row, error: str) -> None:
-        attempts = row.attempts + 1
-        gives_up = attempts > len(RETRY_MINUTES)
+    def _put_off(self, taken: TakenJob, error: str) -> None:
+        gives_up = taken.attempts >= len(RETRY_MINUTES)
         with self._work.write() as transaction:
-            wait = timedelta(minutes=RETRY_MINUTES[min(attempts, len(RETRY_MINUTES)) - 1])
-            transaction.connection.execute(
-                update(job)
-                .where(job.c.id == row.id)
-                .values(
-                    attempts=attempts,
-                    error=error[:500],
-                    state="failed" if gives_up else "open",
-                    due_at=transaction.now + wait,
-                )
-            )
-            if gives_up and row.kind == "picture.clean":
-                _set_picture(transaction, row.payload["attachment_id"], "failed", None)
+            wait = timedelta(minutes=RETRY_MINUTES[min(taken.attempts, len(RETRY_MINUTES) - 1)])
+            due_at = None if gives_up else transaction.now + wait
+            was_ours = job_queue.put_off(transaction.connection, taken, due_at=due_at, error=error)
+            if gives_up and was_ours and taken.kind == "picture.clean":
+                _set_picture(transaction, taken.payload["attachment_id"], "failed", None)
 
-    def _clean_picture(self, payload: dict) -> None:
+    def _clean_picture(self, payload: Mapping) -> Effect:
         with self._work.read() as connection:
             row = connection.execute(select(attachment).where(attachment.c.id == payload["attachment_id"])).one()
         kept = self._files.put(clean(self._files.read(row.sha256)))
-        with self._work.write() as transaction:
-            _set_picture(transaction, row.id, "ready", kept)
+        return lambda transaction: _set_picture(transaction, row.id, "ready", kept)
 
-    def _render_document(self, payload: dict) -> None:
+    def _render_document(self, payload: Mapping) -> Effect:
         with self._work.read() as connection:
             row = connection.execute(select(document).where(document.c.id == payload["document_id"])).one()
             definition_id = connection.scalar(
@@ -121,8 +116,7 @@ class Jobs:
             )
             deployed = self._repository.loaded(connection, definition_row(connection, definition_id))
         kept = self._files.put(typeset(deployed.package.files[f"{row.template}.typ"], row.data))
-        with self._work.write() as transaction:
-            transaction.connection.execute(update(document).where(document.c.id == row.id).values(sha256=kept))
+        return lambda transaction: _set_document(transaction, row.id, kept)
 
     def _reassign_by_date(self) -> None:
         """A term that begins or ends by its date raises no event: look for the tasks it changes."""
@@ -155,3 +149,7 @@ def _set_picture(transaction: Transaction, attachment_id: str, state: str, previ
     transaction.connection.execute(
         update(attachment).where(attachment.c.id == attachment_id).values(state=state, preview_sha256=preview)
     )
+
+
+def _set_document(transaction: Transaction, document_id: str, sha256: str) -> None:
+    transaction.connection.execute(update(document).where(document.c.id == document_id).values(sha256=sha256))

@@ -21,7 +21,8 @@ from engine.services.repository import Repository, definition_row
 from engine.services.unit_of_work import Transaction
 from engine.store.event_log import new_salt, salted_digest
 from engine.store.files import FileStore, KeptFile
-from engine.store.tables import attachment, instance_state, job, process_instance, submission
+from engine.store.session import locked
+from engine.store.tables import attachment, instance_state, job, process_instance, submission, task
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Upload:
     name: str
     stream: BinaryIO
 
+
+#: what a name may have in the database
+NAME_LENGTH = 100
 
 #: field key → the files given for it, already kept by content
 Kept = Mapping[str, Sequence[tuple[str, KeptFile]]]
@@ -42,19 +46,48 @@ def keep_files(files: FileStore, uploads: Mapping[str, Sequence[Upload]], max_by
     :raises InvalidFile: too large, or of a kind that is not taken.
     """
     return {
-        field: [(upload.name, files.keep(upload.stream, max_bytes)) for upload in given]
+        field: [(upload.name, files.keep(_from_its_start(upload.stream), max_bytes)) for upload in given]
         for field, given in uploads.items()
         if given
     }
 
 
+def _from_its_start(stream: BinaryIO) -> BinaryIO:
+    # A method that is run again (retried) has read it before.
+    if stream.seekable():
+        stream.seek(0)
+    return stream
+
+
 def load(transaction: Transaction, repository: Repository, instance_id: str) -> Matter:
-    """Load a matter with its workflow; NotFound when there is none."""
+    """Load a matter with its workflow, held by a writer until he has ended; NotFound when there is none."""
     connection = transaction.connection
-    row = connection.execute(select(process_instance).where(process_instance.c.id == instance_id)).one_or_none()
+    wanted = select(process_instance).where(process_instance.c.id == instance_id)
+    row = connection.execute(locked(connection, wanted)).one_or_none()
     if row is None:
         raise NotFound("事项", instance_id)
-    state = connection.execute(select(instance_state).where(instance_state.c.instance_id == instance_id)).one()
+    return _loaded(transaction, repository, row)
+
+
+def load_of_task(transaction: Transaction, repository: Repository, task_id: str) -> tuple[Matter, Row]:
+    """Load a task and its matter; NotFound when there is none.
+
+    The matter is held first: who waited for somebody else to do the task then meets it as done.
+    """
+    connection = transaction.connection
+    its_matter = select(task.c.instance_id).where(task.c.id == task_id).scalar_subquery()
+    row = connection.execute(
+        locked(connection, select(process_instance).where(process_instance.c.id == its_matter))
+    ).one_or_none()
+    if row is None:
+        raise NotFound("待办", task_id)
+    matter = _loaded(transaction, repository, row)
+    return matter, connection.execute(select(task).where(task.c.id == task_id)).one()
+
+
+def _loaded(transaction: Transaction, repository: Repository, row: Row) -> Matter:
+    connection = transaction.connection
+    state = connection.execute(select(instance_state).where(instance_state.c.instance_id == row.id)).one()
     definition = repository.loaded(connection, definition_row(connection, row.definition_id))
     directory = Directory(connection, row.unit_id, transaction.today)
     environment = Environment(transaction, row, definition, directory)
@@ -184,7 +217,7 @@ def applicant_of(definition: Deployed, data: Mapping[str, object]) -> dict[str, 
     if facts.relatives and facts.relatives in data:
         values["relatives"] = list(data[facts.relatives] or [])
     if facts.applicant_name and data.get(facts.applicant_name):
-        values["applicant_name"] = str(data[facts.applicant_name])
+        values["applicant_name"] = str(data[facts.applicant_name])[:NAME_LENGTH]
     return values
 
 

@@ -22,7 +22,7 @@ from engine.services import parameters
 from engine.services.deployed import Deployed
 from engine.services.limits import limit_text
 from engine.services.permission import Directory, read_roles
-from engine.services.unit_of_work import UnitOfWork
+from engine.services.unit_of_work import UnitOfWork, retried
 from engine.store.tables import (
     deployment_file,
     org_unit,
@@ -54,6 +54,7 @@ class Repository:
         with self._work.read() as connection:
             return linting.lint(packages.read_folder(path, library=path.parent), self._world(connection, path.name))
 
+    @retried
     def deploy(self, path: Path, *, by: str | None = None) -> Item:
         """Put a package into force as the next version; the same package again changes nothing.
 

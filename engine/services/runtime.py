@@ -18,7 +18,7 @@ from engine.services.matters import Kept, Upload
 from engine.services.permission import Directory
 from engine.services.reconcile import Act, Matter, open_steps, reconcile
 from engine.services.repository import Repository
-from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.services.unit_of_work import Transaction, UnitOfWork, retried
 from engine.store.files import FileStore
 from engine.store.tables import process_definition, process_instance, subscription
 from engine.views import Started
@@ -40,6 +40,7 @@ class Runtime:
         self._files = files
         self._max_upload = max_upload
 
+    @retried
     def start(
         self,
         item_id: str,
@@ -172,6 +173,7 @@ class Runtime:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
+    @retried
     def correlate(
         self,
         receipt: str,

@@ -60,7 +60,10 @@ def _reassign_one(transaction: Transaction, repository: Repository, directory: D
     }
     if all(getattr(row, key) == value for key, value in values.items()):
         return False
-    transaction.connection.execute(update(task).where(task.c.id == row.id).values(**values))
+    still_open = update(task).where(task.c.id == row.id, task.c.state == "open").values(**values)
+    if transaction.connection.execute(still_open).rowcount != 1:
+        # Done meanwhile; nothing is left to hand on.
+        return False
     transaction.log(
         row.unit_id,
         "assigned",

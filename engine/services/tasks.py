@@ -17,8 +17,9 @@ from engine.services.permission import Bars, Directory, acts_for, read_bars
 from engine.services.reconcile import Act, Matter, reconcile
 from engine.services.repository import Repository
 from engine.services.staffing import reassign
-from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.services.unit_of_work import Transaction, UnitOfWork, retried
 from engine.store.files import FileStore
+from engine.store.session import locked
 from engine.store.tables import attachment, comment, draft, notification, process_instance, recusal, task
 from engine.views import Attachment, Done, Inbox, TaskView
 from engine.workdays import workdays_between
@@ -50,6 +51,7 @@ class Tasks:
 
     # --- preparing --------------------------------------------------------------------------------------------------
 
+    @retried
     def claim(self, task_id: str, *, by: str) -> None:
         """Take a task of one's post that several may do; Conflict when somebody was first."""
         with self._work.write() as transaction:
@@ -61,6 +63,7 @@ class Tasks:
                 raise Conflict(matter.row.receipt)
             transaction.log(row.unit_id, "claimed", instance_id=matter.id, element=row.element, actor_id=by)
 
+    @retried
     def release(self, task_id: str, *, by: str) -> None:
         """Give a claimed task back to the others in the same post."""
         with self._work.write() as transaction:
@@ -72,6 +75,7 @@ class Tasks:
             )
             transaction.log(row.unit_id, "released", instance_id=matter.id, element=row.element, actor_id=by)
 
+    @retried
     def save_draft(self, task_id: str, *, by: str, data: Mapping[str, Sequence[str]]) -> datetime:
         """Keep what was typed, unchecked; return when."""
         with self._work.write() as transaction:
@@ -79,6 +83,7 @@ class Tasks:
             _keep_draft(transaction, task_id, by, data)
             return transaction.now
 
+    @retried
     def attach(self, task_id: str, *, by: str, field: str, upload: Upload) -> Attachment:
         """Add a paper to an open task."""
         kept = matters.keep_files(self._files, {field: [upload]}, self._max_upload())
@@ -90,6 +95,7 @@ class Tasks:
 
     # --- completing -------------------------------------------------------------------------------------------------
 
+    @retried
     def complete(
         self,
         task_id: str,
@@ -109,10 +115,11 @@ class Tasks:
         """
         kept = matters.keep_files(self._files, files or {}, self._max_upload())
         with self._work.write() as transaction:
-            repeated = self._repeated(transaction, task_id, by, form_token)
+            matter, row = matters.load_of_task(transaction, self._repository, task_id)
+            repeated = _repeated(row, by, form_token)
             if repeated:
                 return repeated
-            matter, row, bars, activity = self._own_task(transaction, task_id, by)
+            bars, activity = self._own(transaction, matter, row, by)
             on_behalf_of = acts_for(matter.directory, bars, row, activity, by)
             acted_at = self._acted_at(transaction, matter, acted_on)
             attached = self._attached(transaction, matter, row, activity, kept, by)
@@ -143,22 +150,17 @@ class Tasks:
 
         :raises NotFound, Conflict, NotAllowed:
         """
-        row = transaction.connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
-        if row is None:
-            raise NotFound("待办", task_id)
-        matter = matters.load(transaction, self._repository, row.instance_id)
+        matter, row = matters.load_of_task(transaction, self._repository, task_id)
+        bars, activity = self._own(transaction, matter, row, by)
+        return matter, row, bars, activity
+
+    def _own(self, transaction: Transaction, matter: Matter, row: Row, by: str) -> tuple[Bars, object]:
         if row.state != "open":
             raise Conflict(matter.row.receipt)
         activity = matter.definition.facts.activity(row.element)
         bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
         acts_for(matter.directory, bars, row, activity, by)
-        return matter, row, bars, activity
-
-    def _repeated(self, transaction: Transaction, task_id: str, by: str, form_token: str) -> Done | None:
-        row = transaction.connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
-        if row is None or not form_token or row.form_token != form_token or row.completed_by != by or not row.answer:
-            return None
-        return Done(**{**row.answer, "next_steps": tuple(row.answer["next_steps"]), "repeated": True})
+        return bars, activity
 
     def _acted_at(self, transaction: Transaction, matter: Matter, acted_on: date | None) -> datetime | None:
         """Return the moment an act on paper counts as done; None when it is done now."""
@@ -225,6 +227,7 @@ class Tasks:
 
     # --- handing over -----------------------------------------------------------------------------------------------
 
+    @retried
     def delegate(self, task_id: str, *, by: str, to: str, reason: str) -> None:
         """Hand a task to somebody else (转办): the post's other holders and successors, or whom the township names.
 
@@ -254,6 +257,7 @@ class Tasks:
             )
             _note(transaction, matter.id, by, "delegated", reason)
 
+    @retried
     def recuse(self, task_id: str, *, by: str, reason: str) -> None:
         """Declare 回避: the person leaves the matter, the step falls to the next in turn or to nobody."""
         if not reason.strip():
@@ -269,10 +273,7 @@ class Tasks:
             reassign(transaction, self._repository, instance_id=matter.id)
 
     def _any_task(self, transaction: Transaction, task_id: str) -> tuple[Row, Matter, Bars, object]:
-        row = transaction.connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
-        if row is None:
-            raise NotFound("待办", task_id)
-        matter = matters.load(transaction, self._repository, row.instance_id)
+        matter, row = matters.load_of_task(transaction, self._repository, task_id)
         if row.state != "open":
             raise Conflict(matter.row.receipt)
         bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
@@ -280,6 +281,7 @@ class Tasks:
 
     # --- speaking ---------------------------------------------------------------------------------------------------
 
+    @retried
     def remind(self, matter_id: str, *, by: str) -> tuple[str, ...]:
         """催办: tell whoever has the open steps, once a day; return who was told.
 
@@ -290,6 +292,7 @@ class Tasks:
             row, directory = self._seen_matter(transaction, matter_id, by)
             return _remind(transaction, directory, row, by)
 
+    @retried
     def remind_by_applicant(self, receipt: str, *, code: str) -> tuple[str, ...]:
         """催一催: the same by the applicant, who shows 回执号 and 查询码."""
         matter_id = check_code(self._work, receipt, code).id
@@ -297,6 +300,7 @@ class Tasks:
             row = _matter_row(transaction, matter_id)
             return _remind(transaction, Directory(transaction.connection, row.unit_id, transaction.today), row, None)
 
+    @retried
     def comment(self, matter_id: str, *, by: str, text: str) -> None:
         """写监督意见: a line beside the matter; it moves nothing."""
         if not text.strip():
@@ -315,10 +319,16 @@ class Tasks:
         return row, directory
 
 
+def _repeated(row: Row, by: str, form_token: str) -> Done | None:
+    """Return the answer that this form of this person already had."""
+    if not form_token or row.form_token != form_token or row.completed_by != by or not row.answer:
+        return None
+    return Done(**{**row.answer, "next_steps": tuple(row.answer["next_steps"]), "repeated": True})
+
+
 def _matter_row(transaction: Transaction, matter_id: str) -> Row:
-    row = transaction.connection.execute(
-        select(process_instance).where(process_instance.c.id == matter_id)
-    ).one_or_none()
+    wanted = select(process_instance).where(process_instance.c.id == matter_id)
+    row = transaction.connection.execute(locked(transaction.connection, wanted)).one_or_none()
     if row is None:
         raise NotFound("事项", matter_id)
     return row

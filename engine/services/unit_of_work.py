@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
 from engine.clock import Clock, local_date
 from engine.store import event_log
 from engine.store.event_log import Event
+from engine.store.faults import Collision
 from engine.store.session import Database
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: seconds to wait before the second, third and fourth try: whoever was in the way has ended by then
+PAUSES = (0.02, 0.1, 0.5)
+
+
+def retried(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a method of one transaction run again from its beginning when others' transactions undid it.
+
+    Deadlocks, serialization failures and rows that somebody else wrote first: up to three times more. Nothing of a
+    try that failed is left, so whatever the method does outside its transaction must be harmless to repeat.
+    """
+
+    @wraps(method)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        for pause in PAUSES:
+            try:
+                return method(*args, **kwargs)
+            except Collision:
+                time.sleep(pause)
+        try:
+            return method(*args, **kwargs)
+        except Collision as collision:
+            raise collision.given_up() from collision
+
+    return run
 
 
 @dataclass

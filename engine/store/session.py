@@ -7,33 +7,48 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Select, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 
-#: a writer that meets a lock waits this long before it gives up
-BUSY_SECONDS = 30
+from engine.errors import Unavailable
+from engine.store.faults import translate
+from engine.store.postgresql import open_postgresql, schema_of
+from engine.store.sqlite import WRITES, open_sqlite
+
 #: what an address, a driver or a file raises that is no database of ours, or that fails under way
-DATABASE_FAULTS = (SQLAlchemyError, ModuleNotFoundError)
+DATABASE_FAULTS = (SQLAlchemyError, ModuleNotFoundError, Unavailable)
 
 
 class Database:
-    """The database of one county; hands out transactions and nothing else."""
+    """The database of one county; hands out transactions and nothing else.
+
+    Faults of the database come out as :class:`engine.errors.Unavailable`; those that trying again may mend as
+    :class:`engine.store.faults.Collision`.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = _open_sqlite(url) if make_url(url).get_backend_name() == "sqlite" else create_engine(url)
+        address = make_url(url)
+        #: whether the county is a file of this machine
+        self.is_embedded = address.get_backend_name() == "sqlite"
+        self.engine = open_sqlite(address) if self.is_embedded else open_postgresql(address)
+        self.schema = "" if self.is_embedded else schema_of(address)
+        # On PostgreSQL each statement would otherwise see a state of its own.
+        consistent = {} if self.is_embedded else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._reading = self.engine.execution_options(**consistent)
+        self._writing = self.engine.execution_options(**{WRITES: True})
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view; nothing it does is kept."""
-        with self.engine.connect() as connection:
+        with _own_faults(), self._reading.connect() as connection:
             yield connection
             connection.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """All or nothing; on SQLite it holds the write lock from its first statement."""
-        with self.engine.connect().execution_options(sihua_write=True) as connection, connection.begin():
+        with _own_faults(), self._writing.connect() as connection, connection.begin():
             yield connection
 
     def is_alive(self) -> bool:
@@ -41,7 +56,7 @@ class Database:
         try:
             with self.read() as connection:
                 return connection.scalar(text("select 1")) == 1
-        except OperationalError:
+        except Unavailable:
             return False
 
     def replace_by(self, path: Path) -> None:
@@ -54,23 +69,22 @@ class Database:
         self.engine.dispose()
 
 
-def _open_sqlite(url: str) -> Engine:
-    # isolation_level None: the driver must not begin transactions of its own before ours.
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
+@contextmanager
+def _own_faults() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as fault:
+        own = translate(fault)
+        if own is fault:
+            raise
+        raise own from fault
 
-    @event.listens_for(engine, "connect")
-    def configure(connection, _record) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
-        cursor.execute("pragma journal_mode = wal")
-        cursor.execute("pragma synchronous = full")
-        cursor.execute("pragma foreign_keys = on")
-        cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # Without IMMEDIATE two writers that both read first cannot both go on: 617 of 800 failed when tried.
-        writes = connection.get_execution_options().get("sihua_write")
-        connection.exec_driver_sql("begin immediate" if writes else "begin")
+def locked(connection: Connection, statement: Select) -> Select:
+    """Let a writer hold the rows until it has ended: whoever else wants them waits, and then sees them as they are.
 
-    return engine
+    A reader only reads them. SQLite has one writer at a time and needs no such words. Rows that point to them may
+    still be written meanwhile (``FOR NO KEY UPDATE``).
+    """
+    writes = connection.get_execution_options().get(WRITES)
+    return statement.with_for_update(key_share=True) if writes else statement

@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -46,6 +47,12 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None else None
 
 
+#: what is asked for and compared; PostgreSQL keeps it parsed
+Json = JSON().with_variant(JSONB(), "postgresql")
+#: evidence, whose digest stands in the log: kept to the letter
+Verbatim = JSON()
+
+
 def _id() -> Column:
     return Column("id", String(36), primary_key=True)
 
@@ -56,7 +63,7 @@ def _ref(name: str, target: str, *, nullable: bool = False) -> Column:
 
 # --- settings and definitions ---------------------------------------------------------------------------------------
 
-setting = Table("setting", metadata, Column("key", String(64), primary_key=True), Column("value", JSON, nullable=False))
+setting = Table("setting", metadata, Column("key", String(64), primary_key=True), Column("value", Json, nullable=False))
 
 deployment_file = Table(
     "deployment_file",
@@ -88,7 +95,7 @@ parameter = Table(
     Column("key", String(100), primary_key=True),
     Column("org_unit", String(36), primary_key=True, default=""),
     Column("effective_on", Date, primary_key=True),
-    Column("value", JSON, nullable=False),
+    Column("value", Json, nullable=False),
     Column("unit", String(20), nullable=False, default=""),
     Column("basis", Text, nullable=False, default=""),
     Column("origin", String(4), nullable=False, default=""),
@@ -99,7 +106,7 @@ register = Table(
     "register",
     metadata,
     Column("code", String(50), primary_key=True),
-    Column("definition", JSON, nullable=False),
+    Column("definition", Json, nullable=False),
 )
 
 # --- people ---------------------------------------------------------------------------------------------------------
@@ -157,10 +164,10 @@ role = Table(
     Column("lane", String(40), nullable=False, unique=True),
     Column("level", String(20), nullable=False),
     Column("position", Integer, nullable=False),
-    Column("may", JSON, nullable=False),
-    Column("may_not", JSON, nullable=False),
-    Column("incompatible", JSON, nullable=False),
-    Column("succession", JSON, nullable=False),
+    Column("may", Json, nullable=False),
+    Column("may_not", Json, nullable=False),
+    Column("incompatible", Json, nullable=False),
+    Column("succession", Json, nullable=False),
 )
 
 appointment = Table(
@@ -216,7 +223,7 @@ process_instance = Table(
     Column("subject", Text, nullable=False, default=""),
     Column("applicant_name", String(100), nullable=False, default=""),
     _ref("applicant_id", "person.id", nullable=True),
-    Column("relatives", JSON, nullable=False, default=list),
+    Column("relatives", Json, nullable=False, default=list),
     #: of the form that started it: a second tap finds the matter again
     Column("form_token_hash", String(64), unique=True),
     Column("code_salt", String(32), nullable=False, default=""),
@@ -226,7 +233,7 @@ process_instance = Table(
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
     _ref("started_by", "person.id", nullable=True),
-    Column("refusal", JSON),
+    Column("refusal", Json),
     Column("promise", Integer),
     Column("promise_unit", String(4), nullable=False, default="wd"),
     #: the clock of the promise stands still since
@@ -234,7 +241,7 @@ process_instance = Table(
     #: working days it stood still before
     Column("held_days", Integer, nullable=False, default=0),
     #: elements that can still be reached, as far as the data tells
-    Column("ahead", JSON, nullable=False, default=list),
+    Column("ahead", Json, nullable=False, default=list),
     #: moment of the last act, on paper or on the screen: the next one may not lie before it
     Column("last_acted_at", Moment, nullable=False),
     Index("ix_process_instance_unit_id_state", "unit_id", "state"),
@@ -279,7 +286,7 @@ task = Table(
     _ref("on_behalf_of", "person.id", nullable=True),
     #: the form that completed it, and what it was answered with: a double tap gets the same answer
     Column("form_token", String(40)),
-    Column("answer", JSON),
+    Column("answer", Json),
     Index(
         "ix_task_assignee_open",
         "assignee_id",
@@ -333,7 +340,7 @@ submission = Table(
     Column("at", Moment, nullable=False),
     #: erased together with the data: without it the digest in the log says nothing
     Column("salt", String(32), nullable=False),
-    Column("data", JSON, nullable=False),
+    Column("data", Verbatim, nullable=False),
     Index("ix_submission_instance_id", "instance_id"),
 )
 
@@ -342,7 +349,7 @@ draft = Table(
     metadata,
     Column("task_id", String(36), ForeignKey("task.id"), primary_key=True),
     Column("person_id", String(36), ForeignKey("person.id"), primary_key=True),
-    Column("data", JSON, nullable=False),
+    Column("data", Json, nullable=False),
     Column("at", Moment, nullable=False),
 )
 
@@ -365,12 +372,15 @@ job = Table(
     Column("kind", String(40), nullable=False),
     #: what makes it the same job: queued twice, done once
     Column("key", String(200), nullable=False, unique=True),
-    Column("payload", JSON, nullable=False),
+    Column("payload", Json, nullable=False),
     #: open, done, failed
     Column("state", String(20), nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("error", Text, nullable=False, default=""),
+    #: on loan to a worker until then; the word proves whose loan it is
+    Column("taken_until", Moment),
+    Column("taken_by", String(36)),
     Index("ix_job_due_open", "due_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
 )
 
@@ -389,7 +399,7 @@ event_log = Table(
     Column("at", Moment, nullable=False),
     Column("acted_at", Moment),
     #: facts without personal data
-    Column("data", JSON, nullable=False),
+    Column("data", Verbatim, nullable=False),
     #: the row whose salted digest stands in ``digest``
     Column("submission_id", String(36)),
     Column("digest", String(64), nullable=False, default=""),
@@ -437,7 +447,7 @@ register_entry = Table(
     _ref("unit_id", "org_unit.id"),
     Column("year", Integer, nullable=False),
     Column("number", Integer, nullable=False),
-    Column("data", JSON, nullable=False),
+    Column("data", Verbatim, nullable=False),
     #: the log holds a digest of number and data under this salt
     Column("salt", String(32), nullable=False, default=""),
     _ref("instance_id", "process_instance.id", nullable=True),
@@ -455,7 +465,7 @@ document = Table(
     Column("template", String(100), nullable=False),
     Column("template_digest", String(64), nullable=False),
     Column("title", String(200), nullable=False),
-    Column("data", JSON, nullable=False),
+    Column("data", Json, nullable=False),
     Column("call_key", String(100), nullable=False, unique=True),
     Column("sha256", String(64)),
     Column("at", Moment, nullable=False),

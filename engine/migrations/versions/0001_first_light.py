@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from engine.store.tables import APPEND_ONLY, Moment
+from engine.store.tables import APPEND_ONLY, Json, Moment, Verbatim
 
 revision = "0001"
 down_revision = None
@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.Column("on_behalf_of", sa.String(length=36), nullable=True),
         sa.Column("at", Moment(), nullable=False),
         sa.Column("acted_at", Moment(), nullable=True),
-        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("data", Verbatim, nullable=False),
         sa.Column("submission_id", sa.String(length=36), nullable=True),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("prev", sa.String(length=64), nullable=False),
@@ -61,7 +61,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("key", sa.String(length=200), nullable=False),
-        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("payload", Json, nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("due_at", Moment(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -98,7 +98,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=100), nullable=False),
         sa.Column("org_unit", sa.String(length=36), nullable=False),
         sa.Column("effective_on", sa.Date(), nullable=False),
-        sa.Column("value", sa.JSON(), nullable=False),
+        sa.Column("value", Json, nullable=False),
         sa.Column("unit", sa.String(length=20), nullable=False),
         sa.Column("basis", sa.Text(), nullable=False),
         sa.Column("origin", sa.String(length=4), nullable=False),
@@ -123,7 +123,7 @@ def upgrade() -> None:
     op.create_table(
         "register",
         sa.Column("code", sa.String(length=50), nullable=False),
-        sa.Column("definition", sa.JSON(), nullable=False),
+        sa.Column("definition", Json, nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("pk_register")),
     )
     op.create_table(
@@ -132,17 +132,17 @@ def upgrade() -> None:
         sa.Column("lane", sa.String(length=40), nullable=False),
         sa.Column("level", sa.String(length=20), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("may", sa.JSON(), nullable=False),
-        sa.Column("may_not", sa.JSON(), nullable=False),
-        sa.Column("incompatible", sa.JSON(), nullable=False),
-        sa.Column("succession", sa.JSON(), nullable=False),
+        sa.Column("may", Json, nullable=False),
+        sa.Column("may_not", Json, nullable=False),
+        sa.Column("incompatible", Json, nullable=False),
+        sa.Column("succession", Json, nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("pk_role")),
         sa.UniqueConstraint("lane", name=op.f("uq_role_lane")),
     )
     op.create_table(
         "setting",
         sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("value", sa.JSON(), nullable=False),
+        sa.Column("value", Json, nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_setting")),
     )
     op.create_table(
@@ -201,7 +201,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("applicant_name", sa.String(length=100), nullable=False),
         sa.Column("applicant_id", sa.String(length=64), nullable=True),
-        sa.Column("relatives", sa.JSON(), nullable=False),
+        sa.Column("relatives", Json, nullable=False),
         sa.Column("form_token_hash", sa.String(length=64), nullable=True),
         sa.Column("code_salt", sa.String(length=32), nullable=False),
         sa.Column("code_hash", sa.String(length=64), nullable=False),
@@ -209,12 +209,12 @@ def upgrade() -> None:
         sa.Column("started_at", Moment(), nullable=False),
         sa.Column("ended_at", Moment(), nullable=True),
         sa.Column("started_by", sa.String(length=64), nullable=True),
-        sa.Column("refusal", sa.JSON(), nullable=True),
+        sa.Column("refusal", Json, nullable=True),
         sa.Column("promise", sa.Integer(), nullable=True),
         sa.Column("promise_unit", sa.String(length=4), nullable=False),
         sa.Column("held_at", Moment(), nullable=True),
         sa.Column("held_days", sa.Integer(), nullable=False),
-        sa.Column("ahead", sa.JSON(), nullable=False),
+        sa.Column("ahead", Json, nullable=False),
         sa.Column("last_acted_at", Moment(), nullable=False),
         sa.ForeignKeyConstraint(["applicant_id"], ["person.id"], name=op.f("fk_process_instance_applicant_id")),
         sa.ForeignKeyConstraint(
@@ -281,7 +281,7 @@ def upgrade() -> None:
         sa.Column("template", sa.String(length=100), nullable=False),
         sa.Column("template_digest", sa.String(length=64), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
-        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("data", Json, nullable=False),
         sa.Column("call_key", sa.String(length=100), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=True),
         sa.Column("at", Moment(), nullable=False),
@@ -341,7 +341,7 @@ def upgrade() -> None:
         sa.Column("unit_id", sa.String(length=64), nullable=False),
         sa.Column("year", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("data", Verbatim, nullable=False),
         sa.Column("salt", sa.String(length=32), nullable=False),
         sa.Column("instance_id", sa.String(length=64), nullable=True),
         sa.Column("call_key", sa.String(length=100), nullable=False),
@@ -394,7 +394,7 @@ def upgrade() -> None:
         sa.Column("completed_by", sa.String(length=64), nullable=True),
         sa.Column("on_behalf_of", sa.String(length=64), nullable=True),
         sa.Column("form_token", sa.String(length=40), nullable=True),
-        sa.Column("answer", sa.JSON(), nullable=True),
+        sa.Column("answer", Json, nullable=True),
         sa.ForeignKeyConstraint(["assignee_id"], ["person.id"], name=op.f("fk_task_assignee_id")),
         sa.ForeignKeyConstraint(["completed_by"], ["person.id"], name=op.f("fk_task_completed_by")),
         sa.ForeignKeyConstraint(["instance_id"], ["process_instance.id"], name=op.f("fk_task_instance_id")),
@@ -448,7 +448,7 @@ def upgrade() -> None:
         "draft",
         sa.Column("task_id", sa.String(length=36), nullable=False),
         sa.Column("person_id", sa.String(length=36), nullable=False),
-        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("data", Json, nullable=False),
         sa.Column("at", Moment(), nullable=False),
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_draft_person_id")),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_draft_task_id")),
@@ -464,7 +464,7 @@ def upgrade() -> None:
         sa.Column("by", sa.String(length=64), nullable=True),
         sa.Column("at", Moment(), nullable=False),
         sa.Column("salt", sa.String(length=32), nullable=False),
-        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("data", Verbatim, nullable=False),
         sa.ForeignKeyConstraint(["by"], ["person.id"], name=op.f("fk_submission_by")),
         sa.ForeignKeyConstraint(["instance_id"], ["process_instance.id"], name=op.f("fk_submission_instance_id")),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_submission_task_id")),
@@ -472,9 +472,28 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("submission", schema=None) as batch_op:
         batch_op.create_index("ix_submission_instance_id", ["instance_id"], unique=False)
+    if op.get_bind().dialect.name == "sqlite":
+        _refuse_changes_on_sqlite()
+    else:
+        _refuse_changes_on_postgresql()
+
+
+def _refuse_changes_on_sqlite() -> None:
     for table in APPEND_ONLY:
         for act in ("update", "delete"):
             op.execute(
                 f"create trigger {table}_no_{act} before {act} on {table} "
                 f"begin select raise(abort, '{table} only grows'); end"
             )
+
+
+def _refuse_changes_on_postgresql() -> None:
+    op.execute(
+        "create function refuse_change() returns trigger language plpgsql as $$ begin "
+        "raise exception '% only grows', tg_table_name using errcode = 'integrity_constraint_violation'; end $$"
+    )
+    for table in APPEND_ONLY:
+        op.execute(
+            f"create trigger {table}_no_change before update or delete or truncate on {table} "
+            "for each statement execute function refuse_change()"
+        )

@@ -18,6 +18,10 @@ from engine.model import Finding
 from webui.auth import ask_to_sign_in, home_of, local_path
 
 
+#: seconds after which a page that could not be had is worth asking for again
+TRY_AGAIN = 30
+
+
 class WrongHost(BadRequest):
     """The demo county was asked for under a name that is not this machine."""
 
@@ -122,6 +126,7 @@ def install(app: Flask) -> None:
     for kind, sentence in _TABLE.items():
         app.register_error_handler(kind, _page(sentence))
     app.register_error_handler(CSRFError, _missing_token)
+    app.register_error_handler(errors.Unavailable, _unavailable)
     app.register_error_handler(InternalServerError, _fault)
 
 
@@ -155,4 +160,24 @@ def _fault(error: InternalServerError) -> tuple[str, int]:
     # The template of a fault asks the engine nothing: it may be what failed.
     number = secrets.token_hex(4)
     current_app.logger.error("fault %s at %s %s", number, request.method, request.path)
-    return render_template("fault.html", number=number), 500
+    remedy = _("存过的草稿还在，过一会儿再试。急事先在纸上办，之后补录。")
+    sentence = Sentence(500, _("系统出错，没有办成。"), _("错误号 %(number)s，已记下。", number=number), "", remedy)
+    return render_template("fault.html", sentence=sentence), 500
+
+
+def _unavailable(error: errors.Unavailable) -> tuple[str, int, dict[str, str]]:
+    current_app.logger.error("unavailable (%s) at %s %s: %s", error.cause, request.method, request.path, error)
+    headline, reason = _causes().get(error.cause, _causes()["gone"])
+    remedy = _("办成了的不会丢，再送一次也不会办两次。过一会儿再试；急事先在纸上办，之后补录。")
+    sentence = Sentence(503, headline, reason, "", remedy)
+    return render_template("fault.html", sentence=sentence), 503, {"Retry-After": str(TRY_AGAIN)}
+
+
+def _causes() -> dict[str, tuple[str, str]]:
+    """Return headline and reason for each cause of :class:`engine.errors.Unavailable`."""
+    return {
+        "gone": (_("系统暂时连不上。"), _("存数据的地方连不上，管理员修好就能接着用。")),
+        "busy": (_("系统太忙，这一下没有办成。"), _("等了一会儿，还是轮不到。")),
+        "full": (_("系统存满了，这一下没有办成。"), _("磁盘没有空位，请告诉系统管理员。")),
+        "newer": (_("系统正在更新。"), _("数据已经是新的版本，这个程序还是旧的。")),
+    }

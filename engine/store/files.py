@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.errors import InvalidFile, NotFound
+from engine.errors import InvalidFile, NotFound, Unavailable
 
 #: enough to tell the kind of a file by its content
 HEAD_BYTES = 512
 CHUNK_BYTES = 64 * 1024
 MEGABYTE = 1024 * 1024
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_AWAY = {errno.ENOENT, errno.EIO, errno.EROFS, getattr(errno, "ESTALE", errno.EIO)}
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 _PDF = re.compile(rb"%PDF-[12]\.[0-9]")
@@ -61,10 +66,14 @@ class FileStore:
 
     def read(self, sha256: str) -> bytes:
         """Return the bytes of that name. Raises NotFound."""
-        try:
-            return self._path(sha256).read_bytes()
-        except FileNotFoundError:
-            raise NotFound("file", sha256) from None
+        path = self._path(sha256)
+        with _own_faults():
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                if not self.root.is_dir():
+                    raise
+                raise NotFound("file", sha256) from None
 
     def _path(self, sha256: str) -> Path:
         # Only a digest ever becomes a path, so that no name leads out of the folder.
@@ -74,15 +83,16 @@ class FileStore:
 
     def _store(self, chunks: Iterable[bytes], max_bytes: int) -> tuple[str, int]:
         # In the same folder, so that the rename stays inside one file system.
-        incoming = tempfile.NamedTemporaryFile(dir=self.root, prefix=".incoming-", delete=False)
-        try:
-            with incoming:
-                sha256, size = _copy(chunks, incoming, max_bytes)
-                incoming.flush()
-                os.fsync(incoming.fileno())
-            self._place(Path(incoming.name), sha256)
-        finally:
-            Path(incoming.name).unlink(missing_ok=True)
+        with _own_faults():
+            incoming = tempfile.NamedTemporaryFile(dir=self.root, prefix=".incoming-", delete=False)
+            try:
+                with incoming:
+                    sha256, size = _copy(chunks, incoming, max_bytes)
+                    incoming.flush()
+                    os.fsync(incoming.fileno())
+                self._place(Path(incoming.name), sha256)
+            finally:
+                Path(incoming.name).unlink(missing_ok=True)
         return sha256, size
 
     def _place(self, incoming: Path, sha256: str) -> None:
@@ -93,6 +103,19 @@ class FileStore:
         os.replace(incoming, target)
         _sync_folder(target.parent)
         _sync_folder(self.root)
+
+
+@contextmanager
+def _own_faults() -> Iterator[None]:
+    """Tell a disk that is full or away from other faults."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno in _FULL:
+            raise Unavailable("full", str(fault)) from fault
+        if fault.errno in _AWAY:
+            raise Unavailable("gone", str(fault)) from fault
+        raise
 
 
 def _read_head(stream: BinaryIO) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from engine.errors import EngineError, InvalidProcess, NotFound
+from engine.errors import EngineError, InvalidProcess, NotFound, Unavailable
 from engine.model import Finding
 from engine.process_engine import PROCESSES, ProcessEngine
 from engine.scenarios import Coverage, FolderRun, ScenarioRun, run_folder
@@ -53,7 +53,8 @@ def command_line() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     place = argparse.ArgumentParser(add_help=False)
     place.add_argument("--data", type=Path, default=Path("var"), help="folder of the embedded database and of files")
-    place.add_argument("--database", help="database URL instead of the embedded one")
+    place.add_argument("--database", help="database URL instead of the embedded one: postgresql://…/name?schema=county")
+    place.add_argument("--files", type=Path, help="folder of uploaded and made files, if not in --data")
     items = argparse.ArgumentParser(add_help=False)
     items.add_argument("folder", type=Path, nargs="*", help="item folders; all that come with Sihua when left out")
     out = argparse.ArgumentParser(add_help=False)
@@ -67,6 +68,7 @@ def command_line() -> argparse.ArgumentParser:
     serve = command("serve", _serve, "serve the pages of a county", place)
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--session-key", type=Path, help="file of the key that all web processes of a county share")
     worker = command("worker", _worker, "do what is due: pictures, documents, ended terms", place, out)
     worker.add_argument("--once", action="store_true", help="do what is due now, then stop")
     init = command("init", _init, "make a county with its first administrator", place, out)
@@ -91,7 +93,14 @@ def _serve(options: argparse.Namespace) -> int:
     _open(options).close()
     # The engine knows no pages; only this command does.
     pages = importlib.import_module("webui.app")
-    pages.serve(options.host, options.port, options.data, options.database)
+    pages.serve(
+        options.host,
+        options.port,
+        options.data,
+        options.database,
+        files=options.files,
+        session_key=options.session_key,
+    )
     return HOLDS
 
 
@@ -103,7 +112,7 @@ def _worker(options: argparse.Namespace) -> int:
     engine = _open(options)
     done = 0
     while not stop.is_set():
-        tried = engine.jobs.run_due()
+        tried = _run_due(engine, patient=not options.once)
         done += tried
         if not tried and options.once:
             break
@@ -116,6 +125,17 @@ def _worker(options: argparse.Namespace) -> int:
     else:
         print(f"办了 {done} 件，办不成的有 {failed} 件。")
     return FALLS_SHORT if failed else HOLDS
+
+
+def _run_due(engine: ProcessEngine, *, patient: bool) -> int:
+    """Do what is due; a worker that stays waits until a database that is away comes back."""
+    try:
+        return engine.jobs.run_due()
+    except Unavailable as away:
+        if not patient:
+            raise
+        print(f"数据库暂时用不了，等一等再试：{away}", file=sys.stderr, flush=True)
+        return 0
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -231,7 +251,9 @@ def _open(options: argparse.Namespace) -> ProcessEngine:
 
 def _engine(options: argparse.Namespace) -> ProcessEngine:
     options.data.mkdir(parents=True, exist_ok=True)
-    return ProcessEngine(options.database or f"sqlite:///{_embedded(options)}", files=options.data / "files")
+    return ProcessEngine(
+        options.database or f"sqlite:///{_embedded(options)}", files=options.files or options.data / "files"
+    )
 
 
 def _embedded(options: argparse.Namespace) -> Path:

@@ -63,6 +63,11 @@ class ProcessEngine:
         with self._work.read() as connection:
             return int(parameters.reader(connection, None, self.clock.today())("upload.max_bytes"))
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the county is a file of this machine: then one process is enough for all of it."""
+        return self.database.is_embedded
+
     def healthy(self) -> bool:
         """Tell whether the database answers."""
         return self.database.is_alive()

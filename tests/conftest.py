@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import make_url
@@ -19,6 +20,9 @@ from engine.clock import LOCAL, FrozenClock, local_date
 from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
 from engine.identifiers import new_id
+from engine.identifiers import new_id
+from engine.store.migration import migrate
+from engine.store.session import Database
 from engine.store.tables import metadata
 from engine.views import Done, Started
 from engine.workdays import add_workdays
@@ -118,8 +122,11 @@ ON_BOTH = {"faults", "services", "store", "upgrade"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "database_kind" in metafunc.fixturenames and metafunc.definition.path.parent.name in ON_BOTH:
-        metafunc.parametrize("database_kind", (EMBEDDED, SERVER))
+    """Run a test that asks for a database on both, or on the one it is about (``only_on``)."""
+    if "database_kind" not in metafunc.fixturenames or metafunc.definition.path.parent.name not in ON_BOTH:
+        return
+    only = metafunc.definition.get_closest_marker("only_on")
+    metafunc.parametrize("database_kind", only.args if only else (EMBEDDED, SERVER))
 
 
 @pytest.fixture
@@ -133,24 +140,33 @@ class Postgres:
 
     def __init__(self) -> None:
         self._server: postgresql.Server | None = None
-        self._missing = ""
 
     def server(self) -> postgresql.Server:
-        """Return the server; without one CI fails and anybody else is told so."""
-        if self._server is None and not self._missing:
+        """Return the server that all tests share."""
+        if self._server is None:
             try:
                 self._server = postgresql.find()
             except postgresql.NoPostgreSQL as missing:
-                self._missing = str(missing)
-        if self._server is None:
-            if os.environ.get("CI"):
-                pytest.fail(self._missing)
-            pytest.skip(f"NOT TESTED ON POSTGRESQL: {self._missing}")
+                _without_postgresql(str(missing))
         return self._server
+
+    def own_server(self) -> postgresql.ThrowAwayServer:
+        """Return a server that the test may halt; the caller stops it."""
+        try:
+            return postgresql.ThrowAwayServer(postgresql.find_binaries())
+        except postgresql.NoPostgreSQL as missing:
+            _without_postgresql(str(missing))
 
     def stop(self) -> None:
         if self._server:
             self._server.stop()
+
+
+def _without_postgresql(reason: str) -> NoReturn:
+    """Without a server CI fails, and anybody else is told so."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(f"NOT TESTED ON POSTGRESQL: {reason}")
 
 
 @pytest.fixture(scope="session")
@@ -199,6 +215,22 @@ def databases(postgres: Postgres, tmp_path: Path) -> Iterator[Databases]:
     """Databases that are gone when the test ends."""
     made = Databases(postgres, tmp_path)
     yield made
+    made.drop()
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """The URL of a database of each kind with this release's tables and nothing in them; to be copied."""
+    made = Databases(postgres, tmp_path_factory.mktemp("migrated"))
+
+    @functools.cache
+    def template(kind: str) -> str:
+        database = Database(made.empty(kind))
+        migrate(database)
+        database.close()
+        return database.url
+
+    yield template
     made.drop()
 
 

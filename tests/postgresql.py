@@ -165,7 +165,7 @@ class ThrowAwayServer(Server):
         else:
             settings += ["listen_addresses = ''", f"unix_socket_directories = '{self.folder}'"]
         if not self._durable:
-            settings += ["fsync = off", "full_page_writes = off", "synchronous_commit = off"]
+            settings += ["fsync = off", "full_page_writes = off"]
         with (self._data / "postgresql.auto.conf").open("a") as configuration:
             configuration.write("\n".join(settings) + "\n")
 

@@ -16,6 +16,8 @@ def read_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="地址 / address to listen on (127.0.0.1)")
     parser.add_argument("--data", type=Path, default=Path("var"), help="数据文件夹 / folder for data (var)")
     parser.add_argument("--database", help="数据库地址 / database URL (SQLite in the data folder)")
+    parser.add_argument("--files", type=Path, help="材料文件夹 / folder of files (in the data folder)")
+    parser.add_argument("--session-key", type=Path, help="会话密钥文件，多台机器共用 / file of the key hosts share")
     return parser.parse_args(arguments)
 
 
@@ -33,7 +35,14 @@ def main(arguments: list[str]) -> None:
         bootstrap.enter("webui", arguments)
         # Only now can anything outside the standard library be imported.
         app = importlib.import_module("webui.app")
-        app.serve(options.host, options.port, options.data.resolve(), options.database)
+        app.serve(
+            options.host,
+            options.port,
+            options.data.resolve(),
+            options.database,
+            files=options.files,
+            session_key=options.session_key,
+        )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from flask_babel import Babel
 from flask_wtf.csrf import CSRFProtect
 
 from engine import ProcessEngine, open_for_web
+from engine.errors import EngineError
 
 # Before the blueprints, which may take it from here.
 # isort: split
@@ -134,26 +135,40 @@ def _guard(response: Response) -> Response:
 # Serving.
 
 
-def serve(host: str, port: int, data: Path, database: str | None) -> None:
+def serve(
+    host: str,
+    port: int,
+    data: Path,
+    database: str | None,
+    *,
+    files: Path | None = None,
+    session_key: Path | None = None,
+) -> None:
     """Open the county (a demo county when there is none yet) and serve it until interrupted.
 
     :raises SystemExit: with one sentence when the port is taken or a demo county would be open to others
     """
     listening = _listen(host, port)
-    county, secret = open_for_web(data, database)
+    try:
+        county, secret = open_for_web(data, database, files=files, session_key=session_key)
+    except EngineError as refused:
+        sys.exit(f"打不开：{refused}")
     demo = county.demo is not None
     if demo and not _is_this_machine(host):
         sys.exit("示范县没有密码，只能在本机打开。The demo county has no passwords: use --host 127.0.0.1.")
     app = create_app(county, secret=secret, demo=demo, secure=not demo)
     stopped = threading.Event()
     worker = threading.Thread(target=_run_jobs, args=(county, stopped), name="jobs", daemon=True)
-    worker.start()
+    # On a server the county's own worker processes do them, however many pages are served.
+    if county.is_embedded:
+        worker.start()
     print(_welcome(host, port, demo), flush=True)
     try:
         waitress.serve(app, sockets=[listening], **_server_options())
     finally:
         stopped.set()
-        worker.join(timeout=10)
+        if county.is_embedded:
+            worker.join(timeout=10)
 
 
 def _server_options() -> dict[str, Any]:

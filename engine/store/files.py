@@ -8,8 +8,9 @@ import itertools
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,9 @@ from engine.errors import InvalidFile, NotFound, Unavailable
 HEAD_BYTES = 512
 CHUNK_BYTES = 64 * 1024
 MEGABYTE = 1024 * 1024
+#: no upload takes that long
+ABANDONED_SECONDS = 24 * 3600
+_INCOMING = ".incoming-"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _AWAY = {errno.ENOENT, errno.EIO, errno.EROFS, getattr(errno, "ESTALE", errno.EIO)}
@@ -50,6 +54,7 @@ class FileStore:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         self.root.mkdir(parents=True, exist_ok=True)
+        self._sweep()
 
     def keep(self, stream: BinaryIO, max_bytes: int) -> KeptFile:
         """Take in an upload. Raises InvalidFile (415 for the kind, 413 for the size); then nothing is kept."""
@@ -75,6 +80,13 @@ class FileStore:
                     raise
                 raise NotFound("file", sha256) from None
 
+    def _sweep(self) -> None:
+        """Remove what uploads left that were cut off by a crash; other machines' uploads under way are younger."""
+        for left_over in self.root.glob(f"{_INCOMING}*"):
+            with suppress(OSError):
+                if left_over.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+                    left_over.unlink()
+
     def _path(self, sha256: str) -> Path:
         # Only a digest ever becomes a path, so that no name leads out of the folder.
         if not _NAME.fullmatch(sha256):
@@ -84,7 +96,7 @@ class FileStore:
     def _store(self, chunks: Iterable[bytes], max_bytes: int) -> tuple[str, int]:
         # In the same folder, so that the rename stays inside one file system.
         with _own_faults():
-            incoming = tempfile.NamedTemporaryFile(dir=self.root, prefix=".incoming-", delete=False)
+            incoming = tempfile.NamedTemporaryFile(dir=self.root, prefix=_INCOMING, delete=False)
             try:
                 with incoming:
                     sha256, size = _copy(chunks, incoming, max_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import InvalidFile, NotFound
+from engine.errors import InvalidFile, NotFound, Unavailable
 from engine.store.files import FileStore
 
 MB = 1024 * 1024
@@ -169,6 +170,42 @@ def test_no_name_leads_out_of_the_folder(store, name):
 
     with pytest.raises(NotFound):
         store.read(name)
+
+
+def test_what_a_crash_left_of_an_upload_is_swept_away_after_a_day(store):
+    old, young = store.root / ".incoming-old", store.root / ".incoming-young"
+    for left_over in (old, young):
+        left_over.write_bytes(b"half")
+    os.utime(old, (0, 0))
+
+    FileStore(store.root)
+
+    assert kept_paths(store) == [young]
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"), [(errno.ENOSPC, "full"), (errno.EDQUOT, "full"), (errno.EIO, "gone"), (errno.EROFS, "gone")]
+)
+def test_a_disk_that_is_full_or_away_is_told_apart_and_leaves_nothing(store, monkeypatch, number, cause):
+    def fail(_handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(Unavailable) as refused:
+        store.keep(io.BytesIO(JPEG), MB)
+
+    assert refused.value.cause == cause
+    assert kept_paths(store) == []
+
+
+def test_a_folder_that_is_away_is_no_missing_file(store):
+    name = store.put(JPEG)
+    store.root.rename(store.root.with_name("away"))
+
+    for act in (lambda: store.read(name), lambda: store.put(PNG)):
+        with pytest.raises(Unavailable) as refused:
+            act()
+        assert refused.value.cause == "gone"
 
 
 def test_an_unknown_digest_is_not_found(store):

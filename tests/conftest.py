@@ -20,7 +20,6 @@ from engine.clock import LOCAL, FrozenClock, local_date
 from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
 from engine.identifiers import new_id
-from engine.identifiers import new_id
 from engine.store.migration import migrate
 from engine.store.session import Database
 from engine.store.tables import metadata
@@ -119,11 +118,14 @@ class CountyForTest:
 EMBEDDED, SERVER = "sqlite", "postgresql"
 #: folders of tests that run on both databases; the others are about something else and run on the embedded one
 ON_BOTH = {"faults", "services", "store", "upgrade"}
+#: modules in them that ask the database nothing of their own
+EMBEDDED_ONLY = {"test_limits", "test_permission"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for a database on both, or on the one it is about (``only_on``)."""
-    if "database_kind" not in metafunc.fixturenames or metafunc.definition.path.parent.name not in ON_BOTH:
+    path = metafunc.definition.path
+    if "database_kind" not in metafunc.fixturenames or path.parent.name not in ON_BOTH or path.stem in EMBEDDED_ONLY:
         return
     only = metafunc.definition.get_closest_marker("only_on")
     metafunc.parametrize("database_kind", only.args if only else (EMBEDDED, SERVER))

@@ -422,7 +422,7 @@ def test_heads_that_are_none_are_one_sentence(content, recorded, capsys):
 def test_the_worker_does_what_is_due(county, capsys):
     matter = county.ask()
     county.register(matter)
-    place = ["--data", str(county.place), "--database", f"sqlite:///{county.place}/county.db"]
+    place = ["--data", str(county.place), "--database", county.url]
     assert main(["worker", "--once", *place, "--format", "json"]) == 0
     done, failed = rows(capsys.readouterr().out)
     assert done["value"] >= 2

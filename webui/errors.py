@@ -17,7 +17,6 @@ from engine import errors
 from engine.model import Finding
 from webui.auth import ask_to_sign_in, home_of, local_path
 
-
 #: seconds after which a page that could not be had is worth asking for again
 TRY_AGAIN = 30
 

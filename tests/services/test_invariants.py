@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -122,14 +121,13 @@ def check(county, matter):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(acts=st.lists(ACTS, min_size=6, max_size=14))
-def test_rows_and_diagram_agree_whatever_people_do(county_template, acts):
+def test_rows_and_diagram_agree_whatever_people_do(county_templates, databases, database_kind, acts):
+    template = county_templates(database_kind)
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        for path in county_template.place.glob("county.db*"):
-            shutil.copy(path, place / path.name)
+        place, url = Path(folder), databases.copy(template.url)
         clock = FrozenClock(MONDAY)
-        engine = ProcessEngine(f"sqlite:///{place}/county.db", files=place / "files", clock=clock)
-        county = CountyForTest(engine, county_template.people, clock, place)
+        engine = ProcessEngine(url, files=place / "files", clock=clock)
+        county = CountyForTest(engine, template.people, clock, place, url)
         matter = county.ask()
         for kind, who, what in acts:
             try:

@@ -9,7 +9,8 @@ from sqlalchemy import insert, update
 
 from engine.errors import NotFound
 from engine.identifiers import new_id
-from engine.services.jobs import RETRY_MINUTES, TAKEN_FOR
+from engine.services.jobs import RETRY_MINUTES
+from engine.store import job_queue
 from engine.store.files import FileStore
 from engine.store.tables import attachment, job
 
@@ -65,9 +66,9 @@ def test_a_job_is_done_once(county):
 def test_a_job_that_another_worker_has_taken_is_left_to_it(county):
     county.ask()
     with county.engine.database.write() as connection:
-        connection.execute(update(job).values(due_at=county.clock.now() + TAKEN_FOR))
+        assert len(job_queue.take_due(connection, county.clock.now())) == 1
     assert county.engine.jobs.run_due() == 0
-    county.clock.at += TAKEN_FOR
+    county.clock.at += job_queue.LEASE
     assert county.engine.jobs.run_due() == 1
 
 

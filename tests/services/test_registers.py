@@ -6,7 +6,6 @@ from datetime import datetime
 
 import pytest
 from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
 
 from engine.clock import LOCAL
 from engine.connectors import registers
@@ -15,6 +14,7 @@ from engine.errors import NotFound, Refused
 from engine.identifiers import new_id
 from engine.services.unit_of_work import Transaction
 from engine.store import event_log
+from engine.store.faults import Collision
 from engine.store.tables import process_instance, register_entry
 
 
@@ -221,5 +221,5 @@ def test_an_entry_made_for_a_serial_that_is_taken_is_refused_by_the_database(cal
     call(registers.enter, RESOLUTION)
     with county.engine.database.read() as connection:
         row = connection.execute(select(register_entry)).one()._mapping
-    with pytest.raises(IntegrityError, match="UNIQUE"), county.engine.database.write() as connection:
+    with pytest.raises(Collision, match="(?i)unique"), county.engine.database.write() as connection:
         connection.execute(insert(register_entry).values({**row, "id": new_id(), "call_key": new_id()}))

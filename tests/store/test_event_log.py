@@ -2,57 +2,81 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
-import sqlite3
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from engine import ProcessEngine
 from engine.clock import FrozenClock
 from engine.store.tables import APPEND_ONLY
-from tests.conftest import MONDAY, CountyForTest
+from tests.conftest import MONDAY, CountyForTest, Databases
 
 
-def opened(place, people):
+def opened(url, people, place):
     clock = FrozenClock(MONDAY)
-    engine = ProcessEngine(f"sqlite:///{place}/county.db", files=place / "files", clock=clock)
-    return CountyForTest(engine, people, clock, place)
+    engine = ProcessEngine(url, files=place / "files", clock=clock)
+    return CountyForTest(engine, people, clock, place, url)
 
 
 @pytest.fixture(scope="module")
-def told_template(county_template, tmp_path_factory):
-    """Two villages with a few entries each, on disk."""
+def told_templates(county_templates, postgres, tmp_path_factory):
+    """Two villages with a few entries each, on either database."""
     place = tmp_path_factory.mktemp("told")
-    for path in county_template.place.glob("county.db*"):
-        shutil.copy(path, place / path.name)
-    county = opened(place, county_template.people)
-    for village in ("石桥村", "双井村"):
-        matter = county.ask(village)
-        county.register(matter, village)
-        county.approve(matter, village)
-    county.engine.close()
-    return county
+    made = Databases(postgres, place)
+
+    @functools.cache
+    def template(kind):
+        people = county_templates(kind).people
+        county = opened(made.copy(county_templates(kind).url), people, place)
+        for village in ("石桥村", "双井村"):
+            matter = county.ask(village)
+            county.register(matter, village)
+            county.approve(matter, village)
+        county.engine.close()
+        return county
+
+    yield template
+    made.drop()
 
 
 @pytest.fixture
-def told(told_template, tmp_path):
+def told(told_templates, databases, database_kind, tmp_path):
     """A copy of the two villages that may be tampered with."""
-    shutil.copytree(told_template.place, tmp_path, dirs_exist_ok=True)
-    county = opened(tmp_path, told_template.people)
+    template = told_templates(database_kind)
+    shutil.copytree(template.place / "files", tmp_path / "files", dirs_exist_ok=True)
+    county = opened(databases.copy(template.url), template.people, tmp_path)
     yield county
     county.engine.close()
 
 
+#: what cannot be said alike on both databases
+ON_SERVER = {
+    "json_set(data, '$.copies', 9)": "jsonb_set(data::jsonb, '{{copies}}', '9')",
+    "'no json'": "'[]'",
+}
+
+
 def tamper(county, *statements):
-    """Do what somebody with the file can do: drop the triggers, then write."""
-    with sqlite3.connect(county.place / "county.db") as connection:
+    """Do what somebody with the file or the server's account can do: drop the triggers, then write."""
+    with county.engine.database.write() as connection:
         for table in APPEND_ONLY:
-            for act in ("update", "delete"):
-                connection.execute(f"drop trigger {table}_no_{act}")
+            drop_guards(connection, table)
         for statement in statements:
-            assert connection.execute(statement.format(unit=county.people.unit("石桥村"))).rowcount > 0, statement
-    connection.close()
+            if not county.engine.is_embedded:
+                for here, there in ON_SERVER.items():
+                    statement = statement.replace(here, there)
+            done = connection.exec_driver_sql(statement.format(unit=county.people.unit("石桥村")))
+            assert done.rowcount > 0, statement
+
+
+def drop_guards(connection, table):
+    if connection.dialect.name == "sqlite":
+        for act in ("update", "delete"):
+            connection.exec_driver_sql(f"drop trigger {table}_no_{act}")
+    else:
+        connection.exec_driver_sql(f"drop trigger {table}_no_change on {table}")
 
 
 def broken(county, against=None):
@@ -86,10 +110,8 @@ def test_the_database_refuses_to_change_what_only_grows(told, table, statement):
     told.approve(matter)
     told.complete(matter, keeper, {"compare.decision": "agree"})
     told.complete(matter, keeper, {"stamped_copies": "1"}, files=("scan",))
-    connection = sqlite3.connect(told.place / "county.db")
-    with pytest.raises(sqlite3.IntegrityError, match="only grows"):
-        connection.execute(statement.format(table=table))
-    connection.close()
+    with pytest.raises(IntegrityError, match="only grows"), told.engine.database.write() as connection:
+        connection.exec_driver_sql(statement.format(table=table))
 
 
 @pytest.mark.parametrize(
@@ -243,17 +265,13 @@ def test_the_same_answers_leave_different_digests(told):
 def test_a_changed_register_entry_is_named(county):
     stamped(county)
     assert county.engine.history.verify().whole
-    with county.engine.database.write() as connection:
-        connection.execute(text("drop trigger register_entry_no_update"))
-        connection.execute(text("update register_entry set data = json_set(data, '$.copies', 9)"))
+    tamper(county, "update register_entry set data = json_set(data, '$.copies', 9)")
     assert [broken.reason for broken in county.engine.history.verify().broken] == ["台账里这一条被改动过"]
 
 
 def test_a_missing_register_entry_is_named(county):
     stamped(county)
-    with county.engine.database.write() as connection:
-        connection.execute(text("drop trigger register_entry_no_delete"))
-        connection.execute(text("delete from register_entry"))
+    tamper(county, "delete from register_entry")
     assert [broken.reason for broken in county.engine.history.verify().broken] == ["台账里这一条不见了"]
 
 

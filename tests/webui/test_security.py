@@ -349,6 +349,7 @@ REFUSALS = {
     errors.InvalidForm: (errors.InvalidForm({"a": "请填。"}), 422, "还差 1 处，没有办成。"),
     errors.InvalidProcess: (errors.InvalidProcess([FINDING]), 422, "还不能起用：有 1 处错误。"),
     errors.InvalidFile: (errors.InvalidFile("打不开。", "重拍。"), 415, "没传上。"),
+    errors.Unavailable: (errors.Unavailable("gone"), 503, "系统暂时连不上。"),
 }
 
 

@@ -117,7 +117,7 @@ class CountyForTest:
 
 EMBEDDED, SERVER = "sqlite", "postgresql"
 #: folders of tests that run on both databases; the others are about something else and run on the embedded one
-ON_BOTH = {"faults", "services", "store", "upgrade"}
+ON_BOTH = {"faults", "services", "store"}
 #: modules in them that ask the database nothing of their own
 EMBEDDED_ONLY = {"test_limits", "test_permission"}
 

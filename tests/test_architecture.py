@@ -103,6 +103,21 @@ def test_a_module_imports_at_its_top(path):
     assert hidden == []
 
 
+def writers() -> list[ast.FunctionDef]:
+    """Return the public methods of services that open a write transaction of their own."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "engine" / "services").glob("*.py")]
+    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    methods = [node for each in classes for node in each.body if isinstance(node, ast.FunctionDef)]
+    public = [method for method in methods if not method.name.startswith("_") and method.name != "write"]
+    return [method for method in public if "self._work.write()" in ast.unparse(method)]
+
+
+def test_whatever_writes_is_tried_again_when_others_were_in_the_way():
+    assert len(writers()) > 20
+    once = [each.name for each in writers() if "retried" not in map(ast.unparse, each.decorator_list)]
+    assert once == []
+
+
 def test_ruff_finds_nothing():
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "."]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=120)

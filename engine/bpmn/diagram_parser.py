@@ -13,7 +13,8 @@ from SpiffWorkflow.bpmn.parser.util import full_tag
 from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimerEventDefinition
+from SpiffWorkflow.bpmn.specs.event_definitions.simple import NoneEventDefinition
+from SpiffWorkflow.bpmn.specs.event_definitions.timer import CycleTimerEventDefinition
 
 from engine.bpmn.document import CAMUNDA
 from engine.bpmn.elements import (
@@ -28,6 +29,7 @@ from engine.bpmn.elements import (
 )
 from engine.bpmn.expressions import Expression, ExpressionError, parse
 from engine.bpmn.gateways import Condition, ExclusiveGateway, InclusiveGateway, ParallelGateway, ProcessSpec
+from engine.bpmn.timers import Timer
 
 if TYPE_CHECKING:
     from SpiffWorkflow.specs.base import TaskSpec
@@ -101,13 +103,20 @@ class _Element:
             return SeveralEvents(found.event_definitions, found.parallel, description="Multiple")
         return found
 
-    def parse_timer_event(self, event: etree._Element) -> TimerEventDefinition:
-        """Read a timer: SpiffWorkflow evaluates its text, so a bare ``P3D`` becomes a quoted one."""
+    def parse_timer_event(self, event: etree._Element) -> Timer:
+        """Read a timer; a bare ``P3D`` becomes the text of an expression."""
         timer = super().parse_timer_event(event)
         text = (timer.expression or "").strip()
-        timer.expression = self.expression(text if text.startswith("=") else f'"{text}"', event)
-        timer.name = self.bpmn_id
-        return timer
+        expression = self.expression(text if text.startswith("=") else f'"{text}"', event)
+        if isinstance(timer, CycleTimerEventDefinition) and etree.QName(self.node).localname != "startEvent":
+            self.refuse("重复的定时（timeCycle）只能写在开始事件上", event)
+        return Timer(self.bpmn_id, expression, description=timer.description)
+
+    def _create_task(self, event_definition: EventDefinition, *args, **kwargs) -> TaskSpec:
+        """A matter is started from outside, by a person, a message or a moment: its start event waits for nothing."""
+        if etree.QName(self.node).localname == "startEvent":
+            event_definition = NoneEventDefinition(description="Default")
+        return super()._create_task(event_definition, *args, **kwargs)
 
     def parse_conditional_event(self, event: etree._Element) -> NoReturn:
         self.refuse("不支持条件事件", event)

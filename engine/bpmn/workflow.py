@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from SpiffWorkflow.bpmn.specs.defaults import EventBasedGateway
 from SpiffWorkflow.bpmn.specs.event_definitions.message import MessageEventDefinition
@@ -18,6 +19,7 @@ from engine.bpmn.codec import StateRefused, decode, encode
 from engine.bpmn.definition import Definition
 from engine.bpmn.script_engine import Environment, ScriptEngine, StepFailed, element_of
 from engine.bpmn.task_data import json_copy, merged
+from engine.bpmn.timers import next_due
 from engine.bpmn.token_tree import Passed, TokenTree
 from engine.errors import Conflict
 
@@ -120,6 +122,11 @@ class Workflow:
         """Let every timer fire that is due, and run to the next wait."""
         with self._step():
             self._tree.refresh_timers()
+
+    @property
+    def next_due(self) -> datetime | None:
+        """The earliest moment at which time alone could move the matter; None when no timer runs."""
+        return next_due(list(self._tree.event_manager.tasks.values()))
 
     def open_tasks(self) -> tuple[OpenTask, ...]:
         """Return what people can do now."""

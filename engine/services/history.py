@@ -345,7 +345,7 @@ def _first_stops(connection: Connection, instance_ids: list[str], now: datetime)
     )
     for row in rows:
         who = f"{row.lane}空缺，没人办" if row.unmanned else f"{row.post or row.lane} {row.assignee or ''}".strip()
-        clock = limits.running(row.created_at, row.due_at, row.limit_value, row.limit_unit, now)
+        clock = limits.of(row, now)
         stops[row.instance_id] = Stop(row.step, row.element, row.id, who, row.created_at, clock)
     return stops
 

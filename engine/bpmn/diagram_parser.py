@@ -109,7 +109,7 @@ class _Element:
         text = (timer.expression or "").strip()
         expression = self.expression(text if text.startswith("=") else f'"{text}"', event)
         if isinstance(timer, CycleTimerEventDefinition) and etree.QName(self.node).localname != "startEvent":
-            self.refuse("重复的定时（timeCycle）只能写在开始事件上", event)
+            self.refuse("重复的定时（timeCycle）只能写在开始事件上")
         return Timer(self.bpmn_id, expression, description=timer.description)
 
     def _create_task(self, event_definition: EventDefinition, *args, **kwargs) -> TaskSpec:

@@ -407,18 +407,18 @@ job = Table(
     #: what makes it the same job: queued twice, done once
     Column("key", String(200), nullable=False, unique=True),
     Column("payload", JSON, nullable=False),
+    #: open, done, failed (given up), parked (no way to do it is set up)
+    Column("state", String(20), nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("error", Text, nullable=False, default=""),
     #: the matter it belongs to: its timers and limits move with every step
     Column("instance_id", String(36)),
     #: 0: a person waits for it; 1: it waits for its time
     Column("priority", Integer, nullable=False, default=0),
-    #: open, done, failed (given up), parked (no way to do it is set up)
-    Column("state", String(20), nullable=False),
-    Column("due_at", Moment, nullable=False),
     #: the worker that has it, and until when: a worker that never comes back loses it
     Column("leased_by", String(40)),
     Column("leased_until", Moment),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("error", Text, nullable=False, default=""),
     Index(
         "ix_job_due_open",
         "priority",

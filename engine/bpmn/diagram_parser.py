@@ -20,6 +20,7 @@ from engine.bpmn.document import CAMUNDA
 from engine.bpmn.elements import (
     CallActivity,
     ErrorEvent,
+    Message,
     ParallelInstances,
     RuleTask,
     SequentialInstances,
@@ -103,6 +104,24 @@ class _Element:
             return SeveralEvents(found.event_definitions, found.parallel, description="Multiple")
         return found
 
+    def parse_message_event(self, message_event: etree._Element) -> Message:
+        """Read a message; on an element that sends it, the inputs say what is handed over."""
+        parsed = super().parse_message_event(message_event)
+        return Message(parsed.name, self.inputs(), description=parsed.description)
+
+    def inputs(self) -> dict[str, str]:
+        """Return the element's ``camunda:inputParameter``: name → text or expression."""
+        return {node.get("name"): self.parameter(node) for node in self.parameters("input")}
+
+    def parameters(self, direction: str) -> list[etree._Element]:
+        place = f"./bpmn:extensionElements/camunda:inputOutput/camunda:{direction}Parameter"
+        return self.node.xpath(place, namespaces={**self.nsmap, "camunda": CAMUNDA})
+
+    def parameter(self, node: etree._Element) -> str:
+        if len(node):
+            self.refuse("参数只能是文字或以“=”开头的表达式", node)
+        return self.literal_or_expression(node.text, node)
+
     def parse_timer_event(self, event: etree._Element) -> Timer:
         """Read a timer; a bare ``P3D`` becomes the text of an expression."""
         timer = super().parse_timer_event(event)
@@ -142,26 +161,18 @@ class _ServiceTaskParser(_Element, TaskParser):
         topic = self.node.get(f"{_C}topic")
         if self.node.get(f"{_C}type") != "external" or not topic:
             self.refuse('服务任务要写 camunda:type="external" 和 camunda:topic')
-        names = {**self.nsmap, "camunda": CAMUNDA}
-        place = "./bpmn:extensionElements/camunda:inputOutput/camunda:{}Parameter"
-        inputs = self.node.xpath(place.format("input"), namespaces=names)
-        outputs = self.node.xpath(place.format("output"), namespaces=names)
+        outputs = self.parameters("output")
         if len(outputs) > 1:
             self.refuse("一个服务任务只能有一个输出参数", outputs[1])
         return ServiceTask(
             self.spec,
             self.bpmn_id,
             topic=topic,
-            inputs={node.get("name"): self._parameter(node) for node in inputs},
+            inputs=self.inputs(),
             output=outputs[0].get("name") if outputs else "",
-            output_expression=self._parameter(outputs[0]) if outputs else "",
+            output_expression=self.parameter(outputs[0]) if outputs else "",
             **self.bpmn_attributes,
         )
-
-    def _parameter(self, node: etree._Element) -> str:
-        if len(node):
-            self.refuse("参数只能是文字或以“=”开头的表达式", node)
-        return self.literal_or_expression(node.text, node)
 
 
 class _RuleTaskParser(_Element, TaskParser):

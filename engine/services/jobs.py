@@ -11,7 +11,7 @@ from functools import partial
 from sqlalchemy import Row, delete, literal_column, or_, select, update
 
 from engine.errors import NotFound
-from engine.services import timers, wakeup
+from engine.services import cards, openings, timers, wakeup
 from engine.services.papers import Papers
 from engine.services.repository import Repository
 from engine.services.staffing import reassign_by_date
@@ -28,6 +28,8 @@ LEASE = timedelta(minutes=10)
 BATCH = 20
 #: seconds a worker stands back after a job for each second the job took: people's steps come in between
 STAND_BACK = 0.5
+#: what they do stands in the matter's own log
+NO_TRACE = (*timers.KINDS, "start")
 #: written out, since a database cannot match a partial index with a value it does not know yet
 IS_OPEN = job.c.state == literal_column("'open'")
 
@@ -50,6 +52,9 @@ class Jobs:
         #: kinds that only write rows: all of it and the end of the job are one transaction
         self._inside: Mapping[str, Callable[[Transaction, Row], None]] = {
             "timer": partial(wakeup.fire, repository),
+            "limit": partial(cards.look, repository),
+            "start.plan": partial(openings.plan, repository),
+            "start": partial(openings.open_one, repository),
         }
         self._given_up: Mapping[str, Callable[[Transaction, Row], None]] = {"picture.clean": papers.give_up_picture}
 
@@ -118,7 +123,7 @@ class Jobs:
     def _finish(self, transaction: Transaction, row: Row) -> None:
         """End a job, unless doing it has moved it to a later moment. Timers leave no trace but the matter's log."""
         mine = self._still_mine(row)
-        if row.kind in timers.KINDS:
+        if row.kind in NO_TRACE:
             transaction.connection.execute(delete(job).where(*mine))
             return
         done = {"state": "done", "error": "", "leased_by": None, "leased_until": None}

@@ -90,6 +90,7 @@ def _save_state(transaction: Transaction, matter: Matter) -> None:
     }
     if matter.revision == 0:
         transaction.connection.execute(insert(instance_state).values(instance_id=matter.id, **values))
+        matter.revision = 1
         return
     saved = transaction.connection.execute(
         update(instance_state)
@@ -98,6 +99,7 @@ def _save_state(transaction: Transaction, matter: Matter) -> None:
     )
     if saved.rowcount != 1:
         raise Conflict(matter.row.receipt)
+    matter.revision += 1
 
 
 def _log_passed(transaction: Transaction, matter: Matter, act: Act, passed: Sequence[Passed]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy import Row, select
 
 from engine.bpmn.package import Package, read_files
+from engine.services import matters
 from engine.services.repository import put_into_force
 from engine.services.unit_of_work import UnitOfWork
-from engine.store.tables import job
+from engine.store.tables import job, subscription, task
 from engine.views import Started
 from tests.bpmn.diagrams import flows
 from tests.conftest import VILLAGE, CountyForTest
@@ -57,3 +58,17 @@ def stops(county: CountyForTest, receipt: str, village: str = VILLAGE) -> list[s
 def jobs(county: CountyForTest, *kinds: str) -> list[Row]:
     with county.engine.database.read() as connection:
         return connection.execute(select(job).where(job.c.kind.in_(kinds)).order_by(job.c.due_at, job.c.key)).all()
+
+
+def places(county: CountyForTest, matter_id: str) -> list[str]:
+    """Return the elements where a matter stands: open tasks and awaited messages."""
+    with county.engine.database.read() as connection:
+        tasks = select(task.c.element).where(task.c.instance_id == matter_id, task.c.state == "open")
+        waits = select(subscription.c.element).where(subscription.c.instance_id == matter_id)
+        return sorted([*connection.scalars(tasks), *connection.scalars(waits)])
+
+
+def data_of(county: CountyForTest, matter_id: str) -> dict[str, object]:
+    """Return the data a matter holds."""
+    with UnitOfWork(county.engine.database, county.clock).write() as transaction:
+        return matters.load(transaction, county.engine.repository, matter_id).workflow.data

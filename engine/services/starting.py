@@ -18,9 +18,7 @@ from engine.services.unit_of_work import Transaction
 from engine.store.tables import process_instance
 
 
-def insert_row(
-    transaction: Transaction, definition_id: str, definition: Deployed, unit_id: str, **more: object
-) -> Row:
+def insert_row(transaction: Transaction, definition_id: str, definition: Deployed, unit_id: str, **more: object) -> Row:
     """Insert the row of a new matter; ``more`` are further columns. It is found by its own receipt unless they say."""
     promise, receipt = definition.facts.promise, new_receipt()
     values = {

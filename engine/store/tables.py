@@ -417,8 +417,8 @@ job = Table(
     #: 0: a person waits for it; 1: it waits for its time
     Column("priority", Integer, nullable=False, default=0),
     #: the worker that has it, and until when: a worker that never comes back loses it
-    Column("leased_by", String(40)),
-    Column("leased_until", Moment),
+    Column("taken_by", String(40)),
+    Column("taken_until", Moment),
     Index(
         "ix_job_due_open",
         "priority",

@@ -69,7 +69,7 @@ def command_line() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
     serve.add_argument("--session-key", type=Path, help="file of the key that all web processes of a county share")
-    worker = command("worker", _worker, "do what is due: pictures, documents, ended terms", place, out)
+    worker = command("worker", _worker, "do what is due: timers, limits, openings, pictures, documents", place, out)
     worker.add_argument("--once", action="store_true", help="do what is due now, then stop")
     init = command("init", _init, "make a county with its first administrator", place, out)
     init.add_argument("--county", required=True, help="name of the county")

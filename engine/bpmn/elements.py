@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from SpiffWorkflow.bpmn.specs import defaults
 from SpiffWorkflow.bpmn.specs.event_definitions.item_aware_event import ErrorEventDefinition as SpiffErrorEvent
+from SpiffWorkflow.bpmn.specs.event_definitions.message import MessageEventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
 from SpiffWorkflow.bpmn.specs.mixins import BpmnSpecMixin
 from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask, MultiInstanceTask
@@ -133,6 +135,21 @@ class ErrorEvent(SpiffErrorEvent):
         # One that names the code goes before one that catches any error.
         waiting.sort(key=lambda task: task.task_spec.event_definition.code is None)
         return waiting[0] if waiting else None
+
+
+class Message(MessageEventDefinition):
+    """A message by its name; what is sent is what the element's inputs say, everything when it has none."""
+
+    def __init__(self, name: str, inputs: Mapping[str, str] | None = None, **kwargs) -> None:
+        super().__init__(name, **kwargs)
+        self.handed_over = inputs or {}
+
+    def throw(self, my_task: Task) -> None:
+        engine = my_task.workflow.script_engine
+        handed = {name: engine.resolve(my_task, value) for name, value in self.handed_over.items()}
+        event = BpmnEvent(self, payload=json_copy(handed if self.handed_over else my_task.data))
+        event.thrown_by = (element_of(my_task), my_task.id.hex)
+        my_task.workflow.top_workflow.catch(event)
 
 
 class SeveralEvents(MultipleEventDefinition):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask, MultiInstanceTask
@@ -90,6 +91,10 @@ class ScriptEngine:
         """Return the functions of the domain and ``times`` for this matter."""
         top = spiff_task.workflow.top_workflow
         return {**self._outside.functions, "times": lambda element: times(top, element)}
+
+    def now(self) -> datetime:
+        """Return the moment of this step by the county's clock, aware."""
+        return datetime.fromisoformat(str(self._outside.functions["now"]()))
 
     def execute(self, spiff_task: Task, script: str, external_context: object = None) -> NoReturn:
         """Refuse: there are no scripts."""

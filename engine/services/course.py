@@ -41,6 +41,7 @@ PASSED_KINDS = (
     "received",
     "branched",
     "interrupted",
+    "fired",
     "passed",
     "ended",
 )
@@ -52,7 +53,12 @@ TITLES = {
     "called": "{step}",
     "received": "{step}",
     "interrupted": "{step}",
+    "fired": "{step}",
+    "sent": "发出消息〈{step}〉",
     "ended": "{step}",
+    "warn": "提醒〈{step}〉快到期",
+    "yellow": "〈{step}〉超期，黄牌",
+    "red": "〈{step}〉红牌",
     "claimed": "领办〈{step}〉",
     "released": "放回〈{step}〉",
     "delegated": "转办〈{step}〉",
@@ -134,9 +140,7 @@ class Course:
 
     def _state(self, activity: Activity, current: Row | None, event: Row | None, held: bool) -> str:
         if current is not None:
-            clock = limits.running(
-                current.created_at, current.due_at, current.limit_value, current.limit_unit, self.now
-            )
+            clock = limits.of(current, self.now)
             return "late" if clock.state in ("yellow", "red") else "now"
         if held:
             return "now"
@@ -180,7 +184,7 @@ class Course:
                 each.id,
                 self._holder(each),
                 each.created_at,
-                limits.running(each.created_at, each.due_at, each.limit_value, each.limit_unit, self.now),
+                limits.of(each, self.now),
             )
             for each in self.tasks
             if each.state == "open"
@@ -230,6 +234,8 @@ class Course:
         )
 
     def _actor(self, event: Row) -> str:
+        if event.actor_id is None and event.data.get("origin"):
+            return "系统"
         if event.actor_id is None:
             return "申请人" if event.kind in ("started", "received", "interrupted", "reminded") else "系统"
         name = self.names.get(event.actor_id, "")

@@ -1,32 +1,38 @@
-"""What happens after commit: pictures, documents, giving tasks on when terms begin or end. Each job is done once."""
+"""What is done after commit and what time does: jobs are taken, done once, tried again, given up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, timedelta
+from functools import partial
 
-from sqlalchemy import Date, Select, and_, false, func, or_, select, update
+from sqlalchemy import select, update
 
-from engine.errors import Conflict, EngineError, NotFound
-from engine.pictures import clean
-from engine.services.permission import in_force
-from engine.services.repository import Repository, definition_row
-from engine.services.staffing import reassign
-from engine.services.unit_of_work import Transaction, UnitOfWork, retried
+from engine.errors import NotFound
+from engine.services import cards, openings, timers, wakeup
+from engine.services.identity import require_administrator
+from engine.services.papers import Effect, Papers
+from engine.services.recalendar import reckon_again
+from engine.services.repository import Repository, county_id
+from engine.services.staffing import reassign_by_date
+from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store import job_queue
 from engine.store.files import FileStore
 from engine.store.job_queue import TakenJob
-from engine.store.tables import appointment, attachment, document, job, org_unit, process_instance, task
-from engine.typesetting import typeset
+from engine.store.tables import job, process_instance
 from engine.views import Incident
 
 #: minutes to wait before the second, third, … try
 RETRY_MINUTES = (1, 5, 30, 120)
-
-#: what a job writes, in one transaction with being done
-Effect = Callable[[Transaction], None]
-
-TOWNSHIP = org_unit.alias("township")
+#: jobs a worker takes at a time: what it cannot finish in its lease would be done by another too
+BATCH = 20
+#: seconds a worker stands back after a job for each second the job took: people's steps come in between
+STAND_BACK = 0.5
+#: jobs by which time acts; the rest only makes files
+BY_TIME = (*timers.KINDS, "start.plan", "start")
+#: what they do stands in the matter's own log
+NO_TRACE = (*timers.KINDS, "start")
 
 
 class Jobs:
@@ -35,63 +41,83 @@ class Jobs:
     def __init__(self, unit_of_work: UnitOfWork, repository: Repository, files: FileStore) -> None:
         self._work = unit_of_work
         self._repository = repository
-        self._files = files
-        self._handlers: Mapping[str, Callable[[Mapping], Effect]] = {
-            "picture.clean": self._clean_picture,
-            "document.render": self._render_document,
+        self._swept_on: date | None = None
+        papers = Papers(unit_of_work, repository, files)
+        #: kinds that make a file first; making it twice changes nothing
+        self._outside: Mapping[str, Callable[[TakenJob], Effect]] = {
+            "picture.clean": papers.clean_picture,
+            "document.render": papers.render_document,
+        }
+        #: kinds that only write rows: all of it and the end of the job are one transaction
+        self._inside: Mapping[str, Callable[[Transaction, TakenJob], None]] = {
+            "timer": partial(wakeup.fire, repository),
+            "limit": partial(cards.look, repository),
+            "start.plan": partial(openings.plan, repository),
+            "start": partial(openings.open_one, repository),
+        }
+        self._given_up: Mapping[str, Callable[[Transaction, TakenJob], None]] = {
+            "picture.clean": papers.give_up_picture
         }
 
-    def run_due(self, *, limit: int = 100) -> int:
-        """Run due jobs, oldest first; return how many were tried here."""
-        self._reassign_by_date()
+    # --- running ----------------------------------------------------------------------------------------------------
+
+    def run_due(self, *, limit: int = 100, kinds: Collection[str] = ()) -> int:
+        """Run due jobs, what people wait for first, then oldest first; return how many were tried here.
+
+        :param kinds: only these; all when empty.
+        """
+        self._sweep()
         tried = 0
-        while tried < limit and self._run_next():
-            tried += 1
+        while tried < limit:
+            batch = self._take(min(BATCH, limit - tried), kinds)
+            for taken in batch:
+                began = time.monotonic()
+                self._run(taken)
+                # On one embedded database a worker that writes without a break would keep everybody else waiting.
+                time.sleep((time.monotonic() - began) * STAND_BACK)
+            tried += len(batch)
+            if not batch:
+                break
         return tried
 
-    def incidents(self) -> tuple[Incident, ...]:
-        """Return the jobs that were given up."""
-        with self._work.read() as connection:
-            rows = connection.execute(select(job).where(job.c.state == "failed").order_by(job.c.due_at))
-            return tuple(Incident(row.id, row.kind, row.error, row.due_at, row.attempts) for row in rows)
-
-    @retried
-    def retry(self, job_id: str) -> None:
-        """Try a job again that was given up; NotFound when there is no such job."""
-        with self._work.write() as transaction:
-            given_up = update(job).where(job.c.id == job_id, job.c.state == "failed")
-            again = transaction.connection.execute(given_up.values(state="open", attempts=0, due_at=transaction.now))
-            if again.rowcount != 1:
-                raise NotFound("后台任务", job_id)
-
-    def _run_next(self) -> bool:
-        """Do the oldest due job that nobody else holds; False when there is none."""
-        taken = self._take()
-        if taken is None:
-            return False
-        try:
-            effect = self._make(taken)
-            with self._work.write() as transaction:
-                effect(transaction)
-                if not job_queue.finish(transaction.connection, taken):
-                    # Somebody else has done it meanwhile: its effect must not be there twice.
-                    raise Conflict(taken.id)
-        except (EngineError, OSError) as error:
-            self._put_off(taken, str(error))
-        return True
-
-    def _make(self, taken: TakenJob) -> Effect:
-        if taken.kind not in self._handlers:
-            raise NotFound("后台任务的种类", taken.kind)
-        return self._handlers[taken.kind](taken.payload)
-
-    def _take(self) -> TakenJob | None:
+    def _take(self, most: int, kinds: Collection[str]) -> tuple[TakenJob, ...]:
+        """Take the next jobs on loan to this worker."""
         with self._work.read() as connection:
             # Looked for first: on SQLite a writer that finds nothing would have kept others waiting.
-            if not job_queue.is_due(connection, self._work.clock.now()):
-                return None
+            if not job_queue.is_due(connection, self._work.clock.now(), kinds):
+                return ()
         with self._work.write() as transaction:
-            return next(iter(job_queue.take_due(transaction.connection, transaction.now)), None)
+            return job_queue.take_due(transaction.connection, transaction.now, limit=most, kinds=kinds)
+
+    def _run(self, taken: TakenJob) -> None:
+        """Do a job; whatever goes wrong is kept with it, so that one bad job never stops the others."""
+        try:
+            if taken.kind in self._inside:
+                self._run_inside(taken)
+            elif taken.kind in self._outside:
+                self._run_outside(taken)
+            else:
+                raise NotFound("后台任务的种类", taken.kind)
+        except Exception as error:
+            self._put_off(taken, f"{type(error).__name__}: {error}")
+
+    def _run_inside(self, taken: TakenJob) -> None:
+        with self._work.write() as transaction:
+            if not job_queue.holds(transaction.connection, taken):
+                return
+            self._inside[taken.kind](transaction, taken)
+            if taken.kind in NO_TRACE:
+                job_queue.remove(transaction.connection, taken)
+            else:
+                job_queue.finish(transaction.connection, taken)
+
+    def _run_outside(self, taken: TakenJob) -> None:
+        effect = self._outside[taken.kind](taken)
+        with self._work.write() as transaction:
+            # Whoever lost the loan has made the same once more; what it writes must not be there twice.
+            if job_queue.holds(transaction.connection, taken):
+                effect(transaction)
+                job_queue.finish(transaction.connection, taken)
 
     def _put_off(self, taken: TakenJob, error: str) -> None:
         gives_up = taken.attempts >= len(RETRY_MINUTES)
@@ -99,57 +125,49 @@ class Jobs:
             wait = timedelta(minutes=RETRY_MINUTES[min(taken.attempts, len(RETRY_MINUTES) - 1)])
             due_at = None if gives_up else transaction.now + wait
             was_ours = job_queue.put_off(transaction.connection, taken, due_at=due_at, error=error)
-            if gives_up and was_ours and taken.kind == "picture.clean":
-                _set_picture(transaction, taken.payload["attachment_id"], "failed", None)
+            if gives_up and was_ours and taken.kind in self._given_up:
+                self._given_up[taken.kind](transaction, taken)
 
-    def _clean_picture(self, payload: Mapping) -> Effect:
-        with self._work.read() as connection:
-            row = connection.execute(select(attachment).where(attachment.c.id == payload["attachment_id"])).one()
-        kept = self._files.put(clean(self._files.read(row.sha256)))
-        return lambda transaction: _set_picture(transaction, row.id, "ready", kept)
+    def _sweep(self) -> None:
+        """Do once a day what no event tells of."""
+        today = self._work.clock.today()
+        if self._swept_on == today:
+            return
+        reassign_by_date(self._work, self._repository)
+        reckon_again(self._work)
+        self._swept_on = today
 
-    def _render_document(self, payload: Mapping) -> Effect:
+    # --- what was given up ------------------------------------------------------------------------------------------
+
+    def incidents(self, *, by: str | None = None) -> tuple[Incident, ...]:
+        """Return the jobs that were given up; for the administrator, or for the command line (``by`` None).
+
+        :raises NotAllowed: ``by`` keeps no system running.
+        """
         with self._work.read() as connection:
-            row = connection.execute(select(document).where(document.c.id == payload["document_id"])).one()
-            definition_id = connection.scalar(
-                select(process_instance.c.definition_id).where(process_instance.c.id == row.instance_id)
+            if by is not None:
+                require_administrator(connection, by, self._work.clock.today())
+            rows = connection.execute(
+                select(job, process_instance.c.receipt)
+                .outerjoin(process_instance, process_instance.c.id == job.c.instance_id)
+                .where(job.c.state == "failed")
+                .order_by(job.c.due_at, job.c.id)
             )
-            deployed = self._repository.loaded(connection, definition_row(connection, definition_id))
-        kept = self._files.put(typeset(deployed.package.files[f"{row.template}.typ"], row.data))
-        return lambda transaction: _set_document(transaction, row.id, kept)
+            return tuple(
+                Incident(row.id, row.kind, row.error, row.due_at, row.attempts, row.receipt or "") for row in rows
+            )
 
-    def _reassign_by_date(self) -> None:
-        """A term that begins or ends by its date raises no event: look for the tasks it changes."""
-        with self._work.read() as connection:
-            changed = connection.scalars(_tasks_changed_by_date(self._work.clock.today())).all()
-        for instance_id in changed:
-            with self._work.write() as transaction:
-                reassign(transaction, self._repository, instance_id=instance_id)
+    def retry(self, job_id: str, *, by: str | None = None) -> None:
+        """Try a job again that was given up; NotFound when there is no such job.
 
-
-def _tasks_changed_by_date(today: date) -> Select:
-    """Return the matters with a task whose holder is out of post, or that nobody had and a new term may take."""
-    posts = select(appointment.c.id).where(
-        appointment.c.unit_id.in_([task.c.unit_id, org_unit.c.parent_id, TOWNSHIP.c.parent_id]), *in_force(today)
-    )
-    own = posts.where(appointment.c.role == task.c.role)
-    held = own.where(or_(task.c.assignee_id.is_(None), appointment.c.person_id == task.c.assignee_id)).exists()
-    begun = posts.where(appointment.c.from_on > func.date(task.c.created_at, type_=Date)).exists()
-    return (
-        select(task.c.instance_id)
-        .join(org_unit, org_unit.c.id == task.c.unit_id)
-        .outerjoin(TOWNSHIP, TOWNSHIP.c.id == org_unit.c.parent_id)
-        .where(task.c.state == "open", task.c.named.is_(false()))
-        .where(or_(and_(task.c.unmanned.is_(false()), ~held), and_(task.c.unmanned.is_not(false()), begun)))
-        .distinct()
-    )
-
-
-def _set_picture(transaction: Transaction, attachment_id: str, state: str, preview: str | None) -> None:
-    transaction.connection.execute(
-        update(attachment).where(attachment.c.id == attachment_id).values(state=state, preview_sha256=preview)
-    )
-
-
-def _set_document(transaction: Transaction, document_id: str, sha256: str) -> None:
-    transaction.connection.execute(update(document).where(document.c.id == document_id).values(sha256=sha256))
+        :raises NotAllowed: ``by`` keeps no system running.
+        """
+        with self._work.write() as transaction:
+            if by is not None:
+                require_administrator(transaction.connection, by, transaction.today)
+            given_up = update(job).where(job.c.id == job_id, job.c.state == "failed")
+            values = {"state": "open", "attempts": 0, "due_at": transaction.now}
+            if transaction.connection.execute(given_up.values(**values)).rowcount != 1:
+                raise NotFound("后台任务", job_id)
+            county = county_id(transaction.connection)
+            transaction.log(county, "retried", actor_id=by, data={"job": job_id})

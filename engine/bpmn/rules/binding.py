@@ -11,6 +11,7 @@ from engine.bpmn.expressions import EvaluationError, parse
 from engine.bpmn.rules import package_rule, rule
 from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, camunda, facts_of, full_title, kind, listed, title
 from engine.bpmn.rules.written import parameters_of, written_in
+from engine.bpmn.schedule import Schedule
 
 _TIMERS = ("timeDate", "timeDuration", "timeCycle")
 _REGISTERS = ("register.find", "register.enter")
@@ -239,13 +240,14 @@ def _is_time(type: str, text: str) -> bool:
     if text.startswith("="):
         return True
     try:
+        if type == "timeCycle":
+            return bool(Schedule.read(text).count)
         if type == "timeDate":
             datetime.fromisoformat(text)
+        elif "\\" in text or '"' in text:
+            return False
         else:
-            repeat, _, duration = text.rpartition("/")
-            if bool(repeat) != (type == "timeCycle") or "\\" in text or '"' in text:
-                return False
-            parse(f'duration("{duration}")').evaluate({})
+            parse(f'duration("{text}")').evaluate({})
     except (ValueError, EvaluationError):
         return False
     return True

@@ -394,7 +394,7 @@ def count(deployed: Deployed) -> Coverage:
     for table_id, table in tables.items():
         refusals |= {(table_id, code) for code in table.output_literals("code") - {""}}
     return Coverage(
-        flows={flow.id for flow in deployed.facts.flows},
+        flows={flow.id for process in deployed.facts.processes for flow in process.flows},
         rows={(table_id, rule.id) for table_id, table in tables.items() for rule in table.rules},
         refusals=refusals,
     )

@@ -38,14 +38,13 @@ class Deployed:
     @property
     def starting_lanes(self) -> tuple[str, ...]:
         """The lanes that take the item in: the start event's and the first task's."""
-        activities = self.facts.activities
-        start = next(activity for activity in activities if activity.kind == "startEvent")
-        first = next((activity for activity in activities if activity.is_task), start)
+        start = next(activity for activity in self.facts.activities if activity.kind == "startEvent")
+        first = next((activity for activity in self.facts.in_order() if activity.is_task), start)
         return tuple(dict.fromkeys((start.lane, first.lane)))
 
     def form_of(self, activity: Activity) -> Form | None:
         """Return the form a step, or the start, is filled in with."""
-        return self.start_form if activity.kind == "startEvent" else self.forms.get(activity.form)
+        return self.forms.get(activity.form)
 
     def subject(self, data: Mapping[str, object], functions: Mapping[str, Callable]) -> str:
         """Return the one line that names a matter."""
@@ -54,7 +53,7 @@ class Deployed:
 
     def branches(self, element: str) -> tuple[str, ...]:
         """Return one sentence per answer of the gateway behind a step: 同意 → 〈核对批件〉; none for a single way."""
-        flows = [flow for flow in self.facts.flows if flow.source == element]
+        flows = [flow for flow in self.facts.owner(element).flows if flow.source == element]
         if len(flows) == 1 and self.facts.activity(flows[0].target).kind == "exclusiveGateway":
             return self.branches(flows[0].target)
         named = [(flow.name, self.facts.activity(flow.target).name) for flow in flows if len(flows) > 1]

@@ -10,7 +10,9 @@ from engine.services.deployed import Deployed
 
 
 def ahead(deployed: Deployed, places: Iterable[str], data: Mapping[str, object]) -> set[str]:
-    """Return the ids of the elements reachable from ``places``.
+    """Return the ids of the elements reachable from ``places``, in the diagram each stands in.
+
+    A call activity counts as one step: what it calls is told once it is open, and is then a place of its own.
 
     A gateway whose condition rests only on values that no step to come will write takes its one branch; where
     anything is still open, all branches stay possible.
@@ -23,11 +25,11 @@ def ahead(deployed: Deployed, places: Iterable[str], data: Mapping[str, object])
 
 def refusing(deployed: Deployed) -> set[str]:
     """Return the elements from which only error ends can be reached: the branch of a refusal."""
-    facts = deployed.facts
-    good = {a.id for a in facts.activities if a.kind == "endEvent" and not a.error_code}
+    activities = [activity for process in deployed.facts.processes for activity in process.activities]
+    good = {a.id for a in activities if a.kind == "endEvent" and not a.error_code}
     return {
         activity.id
-        for activity in facts.activities
+        for activity in activities
         if not (_reach(deployed, (activity.id,), lambda _: None) | {activity.id}) & good
     }
 
@@ -48,9 +50,12 @@ def _reach(deployed: Deployed, places: Iterable[str], holds: Callable[[Flow], bo
 def _forward(deployed: Deployed) -> dict[str, list[Flow]]:
     """Return element id → outgoing flows without those that lead back: a return is not the way ahead."""
     outgoing: dict[str, list[Flow]] = {}
-    for flow in deployed.facts.flows:
-        outgoing.setdefault(flow.source, []).append(flow)
-    back = _back_flows(outgoing, [a.id for a in deployed.facts.activities if a.kind in ("startEvent", "boundaryEvent")])
+    roots: list[str] = []
+    for process in deployed.facts.processes:
+        for flow in process.flows:
+            outgoing.setdefault(flow.source, []).append(flow)
+        roots += [a.id for a in process.activities if a.kind in ("startEvent", "boundaryEvent")]
+    back = _back_flows(outgoing, roots)
     return {source: [flow for flow in flows if flow.id not in back] for source, flows in outgoing.items()}
 
 
@@ -104,4 +109,4 @@ def _written(deployed: Deployed, element: str) -> set[str]:
     activity = deployed.facts.activity(element)
     form = deployed.forms.get(activity.form)
     names = {field.key.partition(".")[0] for field in form.fields} if form else set()
-    return names | {activity.result} if activity.result else names
+    return names | set(activity.result.split())

@@ -102,7 +102,7 @@ def _log_passed(transaction: Transaction, matter: Matter, act: Act, passed: Sequ
     own = next((node for node in passed if node.kind != "cancelled"), None)
     post = _post(matter, act)
     for node in passed:
-        kind = KINDS.get(node.kind, "passed")
+        kind = _kind(matter, node)
         data: dict[str, object] = {"rows": list(node.rows)} if node.rows else {}
         if node.flow:
             data["flow"] = node.flow
@@ -123,6 +123,13 @@ def _log_passed(transaction: Transaction, matter: Matter, act: Act, passed: Sequ
         )
 
 
+def _kind(matter: Matter, node: Passed) -> str:
+    """Return how a passed node is called; a called process begins without anybody starting a matter."""
+    if node.kind == "startEvent" and _activity(matter, node.element).folder:
+        return "entered"
+    return KINDS.get(node.kind, "passed")
+
+
 def _post(matter: Matter, act: Act) -> str:
     """Return the post a person acted in; the log names posts, never persons' names."""
     return matter.directory.post_of(act.on_behalf_of or act.by) if act.by else ""
@@ -139,7 +146,9 @@ def _cancel_tasks(transaction: Transaction, matter: Matter) -> None:
 
 def _save_instance(transaction: Transaction, matter: Matter, act: Act) -> None:
     values: dict[str, object] = {"last_acted_at": act.acted_at or transaction.now}
-    values["ahead"] = sorted(ahead(matter.definition, _places(matter), matter.workflow.data))
+    calls = matter.workflow.open_calls()
+    values["calls"] = list(calls)
+    values["ahead"] = sorted(ahead(matter.definition, (*_places(matter), *calls), matter.workflow.data))
     values |= _hold(transaction, matter)
     if matter.workflow.finished:
         refusal = matter.workflow.refusal

@@ -235,6 +235,8 @@ process_instance = Table(
     Column("held_days", Integer, nullable=False, default=0),
     #: elements that can still be reached, as far as the data tells
     Column("ahead", JSON, nullable=False, default=list),
+    #: call activities whose process is running, the outermost first
+    Column("calls", JSON, nullable=False, default=list, server_default=text("'[]'")),
     #: moment of the last act, on paper or on the screen: the next one may not lie before it
     Column("last_acted_at", Moment, nullable=False),
     Index("ix_process_instance_unit_id_state", "unit_id", "state"),

@@ -13,11 +13,12 @@ from SpiffWorkflow.bpmn.parser.util import full_tag
 from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimerEventDefinition
+from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimeDateEventDefinition, TimerEventDefinition
 
 from engine.bpmn.document import CAMUNDA
 from engine.bpmn.elements import (
     CallActivity,
+    DueDate,
     ErrorEvent,
     ParallelInstances,
     RuleTask,
@@ -107,6 +108,8 @@ class _Element:
         text = (timer.expression or "").strip()
         timer.expression = self.expression(text if text.startswith("=") else f'"{text}"', event)
         timer.name = self.bpmn_id
+        if isinstance(timer, TimeDateEventDefinition):
+            return DueDate(timer.name, timer.expression)
         return timer
 
     def parse_conditional_event(self, event: etree._Element) -> NoReturn:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from SpiffWorkflow.bpmn.specs import defaults
 from SpiffWorkflow.bpmn.specs.event_definitions.item_aware_event import ErrorEventDefinition as SpiffErrorEvent
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
+from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimeDateEventDefinition
 from SpiffWorkflow.bpmn.specs.mixins import BpmnSpecMixin
 from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask, MultiInstanceTask
 from SpiffWorkflow.bpmn.util.event import BpmnEvent
@@ -16,6 +18,7 @@ from engine.bpmn.decisions import DecisionError
 from engine.bpmn.expressions import EvaluationError
 from engine.bpmn.script_engine import StepFailed, element_of
 from engine.bpmn.task_data import changes, json_copy, merged
+from engine.clock import LOCAL
 
 if TYPE_CHECKING:
     from SpiffWorkflow.task import Task
@@ -133,6 +136,20 @@ class ErrorEvent(SpiffErrorEvent):
         # One that names the code goes before one that catches any error.
         waiting.sort(key=lambda task: task.task_spec.event_definition.code is None)
         return waiting[0] if waiting else None
+
+
+class DueDate(TimeDateEventDefinition):
+    """A timer that looks at the county's clock; a date without time is the morning of that day."""
+
+    def has_fired(self, my_task: Task) -> bool:
+        inner, engine = my_task.internal_data, my_task.workflow.script_engine
+        if inner.get("event_value") is None:
+            inner["event_value"] = str(engine.evaluate(my_task, self.expression))
+        due = datetime.fromisoformat(inner["event_value"])
+        due = due if due.tzinfo else due.replace(tzinfo=LOCAL)
+        if due <= datetime.fromisoformat(str(engine.functions(my_task)["now"])):
+            inner["event_fired"] = True
+        return inner.get("event_fired", False)
 
 
 class SeveralEvents(MultipleEventDefinition):

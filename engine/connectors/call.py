@@ -41,3 +41,9 @@ class Call:
     holders: Callable[[str], tuple[str, ...]]
     #: ids of steps → names of the lanes for which no person is left
     find_hands: Callable[[tuple[str, ...]], tuple[str, ...]]
+    #: key of a parameter → its value, as in force when the matter started
+    param: Callable[[str], object]
+    #: role code → ids of the persons in that post today
+    post_holders: Callable[[str], tuple[str, ...]]
+    #: folder of the diagram that calls, "" for the item's own
+    folder: str = ""

@@ -13,6 +13,7 @@ from engine.clock import Clock, FrozenClock, local_date
 from engine.demo.people import load_people
 from engine.demo.story import tell
 from engine.process_engine import ProcessEngine
+from engine.services.permission import BODY_POSTS
 from engine.store.tables import appointment, org_unit, person, role
 from engine.workdays import add_workdays
 
@@ -91,7 +92,7 @@ class Demo:
                 .join(appointment, appointment.c.person_id == person.c.id)
                 .join(org_unit, org_unit.c.id == appointment.c.unit_id)
                 .join(role, role.c.code == appointment.c.role)
-                .where(appointment.c.ended_on.is_(None))
+                .where(appointment.c.ended_on.is_(None), role.c.code.not_in(BODY_POSTS))
                 .order_by(org_unit.c.position, role.c.position)
             ).all()
         main = self._around_main_village()

@@ -57,6 +57,9 @@ class Environment:
                 completed_by=self._completed_by,
                 holders=self._holders,
                 find_hands=self._find_hands,
+                param=self.functions["param"],
+                post_holders=self._directory.holders,
+                folder=self._definition.facts.activity(element).folder,
             ),
             inputs,
         )

@@ -151,7 +151,7 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act) -> None:
     values["ahead"] = sorted(ahead(matter.definition, (*_places(matter), *calls), matter.workflow.data))
     values |= _hold(transaction, matter)
     if matter.workflow.finished:
-        refusal = matter.workflow.refusal
+        refusal = _refusal(matter)
         values |= {
             "state": "refused" if refusal else act.ends_as,
             "ended_at": transaction.now,
@@ -160,6 +160,19 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act) -> None:
     matter.row = transaction.connection.execute(
         update(process_instance).where(process_instance.c.id == matter.id).values(**values).returning(process_instance)
     ).one()
+
+
+def _refusal(matter: Matter) -> dict[str, object] | None:
+    """Return why the matter was refused; what the data does not say stands at the error end in the diagram."""
+    refusal = matter.workflow.refusal
+    if refusal is None:
+        return None
+    end = _activity(matter, matter.workflow.end_element)
+    duty, _, remedy = end.documentation.partition("\n\n")
+    drawn = {"basis": str(end.legal_basis[0]) if end.legal_basis else "", "remedy": remedy}
+    if end.legal_basis and not refusal["basis"]:
+        drawn["text"] = duty
+    return {**refusal, **{key: text for key, text in drawn.items() if text and (key == "text" or not refusal[key])}}
 
 
 def _places(matter: Matter) -> list[str]:

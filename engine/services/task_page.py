@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, Row, select
 
-from engine.bpmn.form import Form
+from engine.bpmn.expressions import ExpressionError, resolve
+from engine.bpmn.form import Field, Form
 from engine.clock import local_date
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
@@ -94,8 +95,16 @@ def _values(form: Form | None, row: Row, known: Mapping[str, object]) -> dict[st
         if value is not None and field.type != "filepicker" and not _is_decision(field):
             values[field.key] = value
         elif field.default is not None:
-            values[field.key] = field.default
+            values[field.key] = _default(field, known)
     return values
+
+
+def _default(field: Field, known: Mapping[str, object]) -> object:
+    """Return a field's default; one that is calculated from what is not there yet is none."""
+    try:
+        return resolve(field.default, known, {}) if isinstance(field.default, str) else field.default
+    except ExpressionError:
+        return None
 
 
 def _is_decision(field) -> bool:

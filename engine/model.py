@@ -99,6 +99,8 @@ class Activity:
     called: str = ""
     #: name of the message waited for or thrown
     message: str = ""
+    #: an event that time opens: its text, ``P3D``, ``2026-11-20``, ``=due(2)``, at a start also ``R/2026-01-01/P1M``
+    timer: str = ""
     #: id of the activity a boundary event hangs on
     attached_to: str = ""
     #: an error end: its error code (an expression when it starts with "=")

@@ -88,6 +88,8 @@ class Clock:
     red_at: datetime | None = None
     #: calendar days since the step began
     elapsed_days: int = 0
+    #: reckoned beyond the published calendar: the day may still move
+    provisional: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from SpiffWorkflow.bpmn.parser.util import full_tag
 from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimeDateEventDefinition, TimerEventDefinition
+from SpiffWorkflow.bpmn.specs.event_definitions.simple import NoneEventDefinition
+from SpiffWorkflow.bpmn.specs.event_definitions.timer import CycleTimerEventDefinition
 
 from engine.bpmn.document import CAMUNDA
 from engine.bpmn.elements import (
     CallActivity,
-    DueDate,
     ErrorEvent,
+    Message,
     ParallelInstances,
     RuleTask,
     SequentialInstances,
@@ -29,6 +30,7 @@ from engine.bpmn.elements import (
 )
 from engine.bpmn.expressions import Expression, ExpressionError, parse
 from engine.bpmn.gateways import Condition, ExclusiveGateway, InclusiveGateway, ParallelGateway, ProcessSpec
+from engine.bpmn.timers import Timer
 
 if TYPE_CHECKING:
     from SpiffWorkflow.specs.base import TaskSpec
@@ -102,15 +104,38 @@ class _Element:
             return SeveralEvents(found.event_definitions, found.parallel, description="Multiple")
         return found
 
-    def parse_timer_event(self, event: etree._Element) -> TimerEventDefinition:
-        """Read a timer: SpiffWorkflow evaluates its text, so a bare ``P3D`` becomes a quoted one."""
+    def parse_message_event(self, message_event: etree._Element) -> Message:
+        """Read a message; on an element that sends it, the inputs say what is handed over."""
+        parsed = super().parse_message_event(message_event)
+        return Message(parsed.name, self.inputs(), description=parsed.description)
+
+    def inputs(self) -> dict[str, str]:
+        """Return the element's ``camunda:inputParameter``: name → text or expression."""
+        return {node.get("name"): self.parameter(node) for node in self.parameters("input")}
+
+    def parameters(self, direction: str) -> list[etree._Element]:
+        place = f"./bpmn:extensionElements/camunda:inputOutput/camunda:{direction}Parameter"
+        return self.node.xpath(place, namespaces={**self.nsmap, "camunda": CAMUNDA})
+
+    def parameter(self, node: etree._Element) -> str:
+        if len(node):
+            self.refuse("参数只能是文字或以“=”开头的表达式", node)
+        return self.literal_or_expression(node.text, node)
+
+    def parse_timer_event(self, event: etree._Element) -> Timer:
+        """Read a timer; a bare ``P3D`` becomes the text of an expression."""
         timer = super().parse_timer_event(event)
         text = (timer.expression or "").strip()
-        timer.expression = self.expression(text if text.startswith("=") else f'"{text}"', event)
-        timer.name = self.bpmn_id
-        if isinstance(timer, TimeDateEventDefinition):
-            return DueDate(timer.name, timer.expression)
-        return timer
+        expression = self.expression(text if text.startswith("=") else f'"{text}"', event)
+        if isinstance(timer, CycleTimerEventDefinition) and etree.QName(self.node).localname != "startEvent":
+            self.refuse("重复的定时（timeCycle）只能写在开始事件上")
+        return Timer(self.bpmn_id, expression, description=timer.description)
+
+    def _create_task(self, event_definition: EventDefinition, *args, **kwargs) -> TaskSpec:
+        """A matter is started from outside, by a person, a message or a moment: its start event waits for nothing."""
+        if etree.QName(self.node).localname == "startEvent":
+            event_definition = NoneEventDefinition(description="Default")
+        return super()._create_task(event_definition, *args, **kwargs)
 
     def parse_conditional_event(self, event: etree._Element) -> NoReturn:
         self.refuse("不支持条件事件", event)
@@ -136,26 +161,18 @@ class _ServiceTaskParser(_Element, TaskParser):
         topic = self.node.get(f"{_C}topic")
         if self.node.get(f"{_C}type") != "external" or not topic:
             self.refuse('服务任务要写 camunda:type="external" 和 camunda:topic')
-        names = {**self.nsmap, "camunda": CAMUNDA}
-        place = "./bpmn:extensionElements/camunda:inputOutput/camunda:{}Parameter"
-        inputs = self.node.xpath(place.format("input"), namespaces=names)
-        outputs = self.node.xpath(place.format("output"), namespaces=names)
+        outputs = self.parameters("output")
         if len(outputs) > 1:
             self.refuse("一个服务任务只能有一个输出参数", outputs[1])
         return ServiceTask(
             self.spec,
             self.bpmn_id,
             topic=topic,
-            inputs={node.get("name"): self._parameter(node) for node in inputs},
+            inputs=self.inputs(),
             output=outputs[0].get("name") if outputs else "",
-            output_expression=self._parameter(outputs[0]) if outputs else "",
+            output_expression=self.parameter(outputs[0]) if outputs else "",
             **self.bpmn_attributes,
         )
-
-    def _parameter(self, node: etree._Element) -> str:
-        if len(node):
-            self.refuse("参数只能是文字或以“=”开头的表达式", node)
-        return self.literal_or_expression(node.text, node)
 
 
 class _RuleTaskParser(_Element, TaskParser):

@@ -112,8 +112,6 @@ def translate(tree: etree._ElementTree, file: str = "") -> etree._ElementTree:
         node.getparent().remove(node)
     for node in root.iter(_B + "multiInstanceLoopCharacteristics"):
         _lift_collection(node)
-    for start in root.iterfind(f"{_B}process/{_B}startEvent"):
-        _lift_start(start)
     for node in root.iter(etree.Element):
         for check in _CHECKS:
             message = check(node)
@@ -160,13 +158,6 @@ def _lift_collection(node: etree._Element) -> None:
         reference = etree.Element(_B + "loopDataInputRef")
         reference.text = collection
         node.insert(0, reference)
-
-
-def _lift_start(start: etree._Element) -> None:
-    """Let a process begin at once: whoever starts a matter has seen to its message or its day already."""
-    for tag in ("messageEventDefinition", "timerEventDefinition"):
-        for definition in start.findall(_B + tag):
-            start.remove(definition)
 
 
 def _check_reserved_id(node: etree._Element) -> str | None:

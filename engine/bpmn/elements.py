@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from SpiffWorkflow.bpmn.specs import defaults
 from SpiffWorkflow.bpmn.specs.event_definitions.item_aware_event import ErrorEventDefinition as SpiffErrorEvent
+from SpiffWorkflow.bpmn.specs.event_definitions.message import MessageEventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimeDateEventDefinition
 from SpiffWorkflow.bpmn.specs.mixins import BpmnSpecMixin
 from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask, MultiInstanceTask
 from SpiffWorkflow.bpmn.util.event import BpmnEvent
@@ -18,7 +18,6 @@ from engine.bpmn.decisions import DecisionError
 from engine.bpmn.expressions import EvaluationError
 from engine.bpmn.script_engine import StepFailed, element_of
 from engine.bpmn.task_data import changes, json_copy, merged
-from engine.clock import LOCAL
 
 if TYPE_CHECKING:
     from SpiffWorkflow.task import Task
@@ -138,18 +137,19 @@ class ErrorEvent(SpiffErrorEvent):
         return waiting[0] if waiting else None
 
 
-class DueDate(TimeDateEventDefinition):
-    """A timer that looks at the county's clock; a date without time is the morning of that day."""
+class Message(MessageEventDefinition):
+    """A message by its name; what is sent is what the element's inputs say, everything when it has none."""
 
-    def has_fired(self, my_task: Task) -> bool:
-        inner, engine = my_task.internal_data, my_task.workflow.script_engine
-        if inner.get("event_value") is None:
-            inner["event_value"] = str(engine.evaluate(my_task, self.expression))
-        due = datetime.fromisoformat(inner["event_value"])
-        due = due if due.tzinfo else due.replace(tzinfo=LOCAL)
-        if due <= datetime.fromisoformat(str(engine.functions(my_task)["now"])):
-            inner["event_fired"] = True
-        return inner.get("event_fired", False)
+    def __init__(self, name: str, inputs: Mapping[str, str] | None = None, **kwargs) -> None:
+        super().__init__(name, **kwargs)
+        self.handed_over = inputs or {}
+
+    def throw(self, my_task: Task) -> None:
+        engine = my_task.workflow.script_engine
+        handed = {name: engine.resolve(my_task, value) for name, value in self.handed_over.items()}
+        event = BpmnEvent(self, payload=json_copy(handed if self.handed_over else my_task.data))
+        event.thrown_by = (element_of(my_task), my_task.id.hex)
+        my_task.workflow.top_workflow.catch(event)
 
 
 class SeveralEvents(MultipleEventDefinition):

@@ -155,6 +155,7 @@ class _Diagram:
             result=_result(node),
             called=node.get("calledElement", ""),
             message=self._message(node),
+            timer=_timer(node),
             attached_to=node.get("attachedToRef", ""),
             error_code=self._error_code(node),
             hold="" if hold is None else hold.get("reason", ""),
@@ -240,6 +241,12 @@ def _result(node: etree._Element) -> str:
     path = (_bpmn("extensionElements"), _camunda("inputOutput"), _camunda("outputParameter"))
     output = node.find("/".join(path))
     return "" if output is None else output.get("name", "")
+
+
+def _timer(node: etree._Element) -> str:
+    definition = node.find(_bpmn("timerEventDefinition"))
+    texts = () if definition is None else ((child.text or "").strip() for child in definition.iterchildren(_bpmn("*")))
+    return next((text for text in texts if text), "")
 
 
 def _documentation(node: etree._Element) -> str:

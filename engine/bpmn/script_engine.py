@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask, MultiInstanceTask
@@ -89,6 +90,10 @@ class ScriptEngine:
     def functions(self, spiff_task: Task) -> dict[str, Callable]:
         """Return the functions of the domain and ``times`` for this matter."""
         return {**self._outside.functions, "times": lambda element: times(spiff_task.workflow, element)}
+
+    def now(self) -> datetime:
+        """Return the moment of this step by the county's clock, aware."""
+        return datetime.fromisoformat(str(self._outside.functions["now"]()))
 
     def execute(self, spiff_task: Task, script: str, external_context: object = None) -> NoReturn:
         """Refuse: there are no scripts."""

@@ -18,6 +18,7 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.script_engine import StepFailed, element_of, kind_of
 from engine.bpmn.task_data import json_copy, merged
+from engine.bpmn.timers import is_timer
 
 if TYPE_CHECKING:
     from SpiffWorkflow.specs.base import TaskSpec
@@ -32,7 +33,8 @@ class Passed:
 
     #: id of the node
     element: str
-    #: local BPMN tag, "multiInstance" or "loop" for the frame around instances, "cancelled" for what was called off
+    #: local BPMN tag, "multiInstance" or "loop" for the frame around instances, "timer" for an event that time has
+    #: opened, "cancelled" for what was called off
     kind: str
     #: id of the sequence flow taken out of the node; several, separated by blanks, where the flow splits
     flow: str | None
@@ -227,7 +229,7 @@ class TokenTree(_Tree, BpmnWorkflow):
         self.latest = task
         if task.task_spec.bpmn_id is None:
             return
-        kind = kind_of(task)
+        kind = "timer" if is_timer(task) else kind_of(task)
         rows = tuple(task.internal_data.get("rows", ()))
         self.passed.append(Passed(task.task_spec.bpmn_id, kind, _flows_taken(task), rows))
         if task.workflow is self and kind == "endEvent":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from SpiffWorkflow.bpmn.specs.defaults import EventBasedGateway
 from SpiffWorkflow.bpmn.specs.event_definitions.message import MessageEventDefinition
@@ -16,9 +17,10 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.codec import StateRefused, decode, encode
 from engine.bpmn.definition import Definition
-from engine.bpmn.elements import CallActivity
+from engine.bpmn.elements import CallActivity, Message
 from engine.bpmn.script_engine import Environment, ScriptEngine, StepFailed, element_of
 from engine.bpmn.task_data import json_copy, merged
+from engine.bpmn.timers import next_due
 from engine.bpmn.token_tree import Passed, TokenTree
 from engine.errors import Conflict
 
@@ -66,6 +68,10 @@ class Thrown:
 
     message: str
     payload: dict[str, object]
+    #: id of the element that sent it
+    element: str = field(default="", compare=False)
+    #: the same whenever the same sending is tried again
+    key: str = field(default="", compare=False)
 
 
 class Workflow:
@@ -110,7 +116,7 @@ class Workflow:
     def receive(self, message: str, payload: Mapping[str, object]) -> bool:
         """Hand in a message; its payload becomes data where it is caught. False when nothing waits for it."""
         self._refuse_if_broken()
-        event = BpmnEvent(MessageEventDefinition(message), payload=json_copy(payload))
+        event = BpmnEvent(Message(message), payload=json_copy(payload))
         if not any(task.task_spec.catches(task, event) for task in self._tree.event_manager.tasks.values()):
             return False
         with self._step():
@@ -121,6 +127,11 @@ class Workflow:
         """Let every timer fire that is due, and run to the next wait."""
         with self._step():
             self._tree.refresh_timers()
+
+    @property
+    def next_due(self) -> datetime | None:
+        """The earliest moment at which time alone could move the matter; None when no timer runs."""
+        return next_due(list(self._tree.event_manager.tasks.values()))
 
     def open_tasks(self) -> tuple[OpenTask, ...]:
         """Return what people can do now."""
@@ -193,7 +204,8 @@ class Workflow:
         # get_events() hands each event out once: whatever is not taken now is lost.
         for event in self._tree.get_events():
             if isinstance(event.event_definition, MessageEventDefinition):
-                self._thrown.append(Thrown(event.event_definition.name, json_copy(event.payload or {})))
+                element, key = getattr(event, "thrown_by", ("", ""))
+                self._thrown.append(Thrown(event.event_definition.name, json_copy(event.payload or {}), element, key))
         self._broken = False
 
     def _refuse_if_broken(self) -> None:

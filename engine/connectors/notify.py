@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from engine.connectors.call import Call
-from engine.identifiers import new_id
+from engine.connectors.outbox import tell
 from engine.store.tables import notification
 
 
@@ -19,24 +19,14 @@ def send(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """
     to = str(inputs["to"])
     receivers: tuple[str | None, ...] = (None,) if to == "applicant" else call.holders(to.removeprefix("role:"))
-    notice_id = ""
     for position, person_id in enumerate(receivers):
-        key = f"{call.key}:{position}"
-        known = call.connection.scalar(select(notification.c.id).where(notification.c.call_key == key))
-        notice_id = notice_id or known or ""
-        if known:
-            continue
-        row_id = new_id()
-        notice_id = notice_id or row_id
-        call.connection.execute(
-            insert(notification).values(
-                id=row_id,
-                instance_id=call.matter.id,
-                person_id=person_id,
-                text=str(inputs["text"]),
-                channel="pages",
-                at=call.now,
-                call_key=key,
-            )
+        tell(
+            call.connection,
+            call.now,
+            instance_id=call.matter.id,
+            person_id=person_id,
+            text=str(inputs["text"]),
+            key=f"{call.key}:{position}",
         )
-    return {"notice_id": notice_id, "channel": "pages"}
+    first = select(notification.c.id).where(notification.c.call_key == f"{call.key}:0")
+    return {"notice_id": call.connection.scalar(first) or "", "channel": "pages"}

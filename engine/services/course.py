@@ -42,6 +42,7 @@ PASSED_KINDS = (
     "received",
     "branched",
     "interrupted",
+    "fired",
     "passed",
     "ended",
 )
@@ -53,7 +54,12 @@ TITLES = {
     "called": "{step}",
     "received": "{step}",
     "interrupted": "{step}",
+    "fired": "{step}",
+    "sent": "发出消息〈{step}〉",
     "ended": "{step}",
+    "warn": "提醒〈{step}〉快到期",
+    "yellow": "〈{step}〉超期，黄牌",
+    "red": "〈{step}〉红牌",
     "claimed": "领办〈{step}〉",
     "released": "放回〈{step}〉",
     "delegated": "转办〈{step}〉",
@@ -100,13 +106,14 @@ class Course:
     def steps(self, *, automatic: bool = True) -> tuple[StepLine, ...]:
         """Return the steps in the order of the diagram: done, now, late, to come, or not needed here.
 
-        Without ``automatic`` only what people do, what is waited for and what a table decides.
+        Without ``automatic`` only what people do, what is waited for and what a table decides, and no branches:
+        enough for who only wants to know how far it is.
         """
         kinds = STEP_KINDS if automatic else PEOPLES_KINDS
-        return tuple(self._steps_of(self.deployed.facts, kinds, refusing(self.deployed), 0))
+        return tuple(self._steps_of(self.deployed.facts, kinds, refusing(self.deployed), 0, with_branches=automatic))
 
     def _steps_of(
-        self, process: ProcessFacts, kinds: Sequence[str], aside: Collection[str], since: int
+        self, process: ProcessFacts, kinds: Sequence[str], aside: Collection[str], since: int, *, with_branches: bool
     ) -> Iterator[StepLine]:
         """Yield the steps of one diagram; behind a call that is running, those of the process it calls.
 
@@ -115,12 +122,12 @@ class Course:
         for activity in process.activities:
             if activity.kind not in kinds:
                 continue
-            line = self._step(activity, since)
+            line = self._step(activity, since, with_branches=with_branches)
             if line.state in ("done", "now", "late") or not (line.element in aside or line.kind == "receiveTask"):
                 yield line
             inner = process.process_called_by(activity) or self.deployed.facts.process_called_by(activity)
             if inner is not None and self._is_running(activity):
-                yield from self._steps_of(inner, kinds, aside, self._entered(inner))
+                yield from self._steps_of(inner, kinds, aside, self._entered(inner), with_branches=with_branches)
 
     def _is_running(self, activity: Activity) -> bool:
         return self.row.state == "open" and activity.id in (self.row.calls or ())
@@ -131,7 +138,7 @@ class Course:
         entered = (event.number for event in self.events if event.kind == "entered" and event.element in starts)
         return max(entered, default=0)
 
-    def _step(self, activity: Activity, since: int) -> StepLine:
+    def _step(self, activity: Activity, since: int, *, with_branches: bool) -> StepLine:
         events = [e for e in self.events if e.number >= since and e.element == activity.id and e.kind in PASSED_KINDS]
         event = events[-1] if events else None
         tasks = [t for t in self.tasks if t.element == activity.id]
@@ -148,15 +155,13 @@ class Course:
             self._who(shown),
             event.at if event and not current else None,
             limit_text(shown.limit_value, shown.limit_unit) if shown else self._planned_limit(activity),
-            activity.documentation,
-            self.deployed.branches(activity.id),
+            activity.explanation,
+            self.deployed.branches(activity.id) if with_branches else (),
         )
 
     def _state(self, activity: Activity, current: Row | None, event: Row | None, held: bool) -> str:
         if current is not None:
-            clock = limits.running(
-                current.created_at, current.due_at, current.limit_value, current.limit_unit, self.now
-            )
+            clock = limits.of(current, self.now)
             return "late" if clock.state in ("yellow", "red") else "now"
         if held or self._is_running(activity):
             return "now"
@@ -179,7 +184,9 @@ class Course:
         """Return (number of the step the matter is at, steps this matter takes); only what people do counts."""
         taken = [line for line in steps if line.kind in ("userTask", "manualTask") and line.state != "pass"]
         at = next((i for i, line in enumerate(taken, 1) if line.state in ("now", "late")), 0)
-        return at or sum(line.state == "done" for line in taken), len(taken)
+        # While it waits for papers nobody has it: it stands before the next step to come.
+        at = at or next((i for i, line in enumerate(taken, 1) if line.state == "todo"), 0)
+        return at or len(taken), len(taken)
 
     def marks(self) -> dict[str, str]:
         """Return element id → done, now, late for colouring the diagram."""
@@ -198,7 +205,7 @@ class Course:
                 each.id,
                 self._holder(each),
                 each.created_at,
-                limits.running(each.created_at, each.due_at, each.limit_value, each.limit_unit, self.now),
+                limits.of(each, self.now),
             )
             for each in self.tasks
             if each.state == "open"
@@ -248,6 +255,8 @@ class Course:
         )
 
     def _actor(self, event: Row) -> str:
+        if event.actor_id is None and event.data.get("origin"):
+            return "系统"
         if event.actor_id is None:
             return "申请人" if event.kind in ("started", "received", "interrupted", "reminded") else "系统"
         name = self.names.get(event.actor_id, "")

@@ -18,7 +18,8 @@ def ahead(deployed: Deployed, places: Iterable[str], data: Mapping[str, object])
     anything is still open, all branches stay possible.
     """
     places = tuple(places)
-    possible = _reach(deployed, places, lambda _: None)
+    # What the steps that wait now will write is as open as what comes after them.
+    possible = _reach(deployed, places, lambda _: None) | set(places)
     unsettled = {name for element in possible for name in _written(deployed, element)}
     return _reach(deployed, places, lambda flow: _holds(flow, data, unsettled))
 
@@ -37,7 +38,8 @@ def refusing(deployed: Deployed) -> set[str]:
 def _reach(deployed: Deployed, places: Iterable[str], holds: Callable[[Flow], bool | None]) -> set[str]:
     outgoing = _forward(deployed)
     found: set[str] = set()
-    todo = [flow for place in places for flow in outgoing.get(place, [])]
+    # Whoever waits goes on from there, even where the way ahead leads back, as from added papers.
+    todo = [flow for flow in deployed.facts.flows if flow.source in set(places)]
     while todo:
         target = todo.pop().target
         if target in found:

@@ -82,13 +82,13 @@ class History:
             if state:
                 conditions.append(process_instance.c.state == state)
             if query.strip():
-                like = f"%{query.strip()}%"
+                text = query.strip()
                 conditions.append(
                     or_(
-                        process_instance.c.receipt.like(like.upper()),
-                        process_instance.c.subject.like(like),
-                        process_instance.c.applicant_name.like(like),
-                        process_definition.c.name.like(like),
+                        process_instance.c.receipt.contains(text.upper(), autoescape=True),
+                        process_instance.c.subject.contains(text, autoescape=True),
+                        process_instance.c.applicant_name.contains(text, autoescape=True),
+                        process_definition.c.name.contains(text, autoescape=True),
                     )
                 )
             return self._rows(connection, conditions, limit)
@@ -345,7 +345,7 @@ def _first_stops(connection: Connection, instance_ids: list[str], now: datetime)
     )
     for row in rows:
         who = f"{row.lane}空缺，没人办" if row.unmanned else f"{row.post or row.lane} {row.assignee or ''}".strip()
-        clock = limits.running(row.created_at, row.due_at, row.limit_value, row.limit_unit, now)
+        clock = limits.of(row, now)
         stops[row.instance_id] = Stop(row.step, row.element, row.id, who, row.created_at, clock)
     return stops
 

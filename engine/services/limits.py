@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+
+from sqlalchemy import Row
 
 from engine.clock import end_of, local_date
 from engine.views import Clock
-from engine.workdays import add_workdays, workdays_between
+from engine.workdays import add_workdays, is_known, workdays_between
 
-#: share of the limit after which the actor is warned
-WARN_SHARE = 0.8
-#: working days past the limit after which yellow becomes red
-RED_AFTER_WORKDAYS = 2
+
+@dataclass(frozen=True)
+class Moments:
+    """When a limit says something; reckoned when the step opens, with the parameters of its matter."""
+
+    warn_at: datetime
+    due_at: datetime
+    red_at: datetime
+    #: the calendar of that year is not published yet
+    provisional: bool
+
+
+def reckon(start: datetime, value: int, unit: str, param: Callable[[str], object]) -> Moments:
+    """Return the moments of a limit that starts to run."""
+    due = due_at(start, value, unit)
+    red = end_of(add_workdays(last_day_of(due), int(param("card.red_after"))))
+    warn = start + (due - start) * float(param("card.warn_share"))
+    return Moments(warn, due, red, provisional=not is_known(last_day_of(due)))
 
 
 def due_at(start: datetime, value: int, unit: str) -> datetime:
@@ -32,19 +50,42 @@ def last_day_of(due: datetime) -> date:
     return local_date(due - timedelta(seconds=1))
 
 
-def running(start: datetime, due: datetime | None, value: int | None, unit: str, now: datetime) -> Clock:
-    """Return the clock of an open step."""
+def of(row: Row, now: datetime) -> Clock:
+    """Return the clock of an open task's row."""
+    return running(
+        row.created_at,
+        row.due_at,
+        row.limit_value,
+        row.limit_unit,
+        now,
+        warn_at=row.warn_at,
+        red_at=row.red_at,
+        provisional=row.provisional,
+    )
+
+
+def running(
+    start: datetime,
+    due: datetime | None,
+    value: int | None,
+    unit: str,
+    now: datetime,
+    *,
+    warn_at: datetime | None = None,
+    red_at: datetime | None = None,
+    provisional: bool = False,
+) -> Clock:
+    """Return a clock that runs; without ``red_at`` (a promise, not a step) it never turns red."""
     elapsed = (local_date(now) - local_date(start)).days
     if due is None:
         return Clock("none", None, 0, unit, elapsed_days=elapsed)
     last_day = last_day_of(due)
-    red_at = end_of(add_workdays(last_day, RED_AFTER_WORKDAYS))
     if now >= due:
-        state = "yellow" if now < red_at else "red"
-        return Clock(state, due, _between(last_day, now, unit), unit, value, red_at=red_at, elapsed_days=elapsed)
-    left = _until(now, last_day, unit)
-    is_near = local_date(now) >= last_day or (now - start) >= WARN_SHARE * (due - start)
-    return Clock("warn" if is_near else "on", due, left, unit, value, red_at=red_at, elapsed_days=elapsed)
+        state, count = ("yellow" if red_at is None or now < red_at else "red"), _between(last_day, now, unit)
+    else:
+        near = local_date(now) >= last_day or (warn_at is not None and now >= warn_at)
+        state, count = ("warn" if near else "on"), _until(now, last_day, unit)
+    return Clock(state, due, count, unit, value, red_at=red_at, elapsed_days=elapsed, provisional=provisional)
 
 
 def _between(last_day: date, now: datetime, unit: str) -> int:

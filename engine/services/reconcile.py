@@ -13,7 +13,7 @@ from engine.bpmn.workflow import OpenTask, Passed, Wait, Workflow
 from engine.clock import local_date
 from engine.errors import Conflict
 from engine.model import Activity
-from engine.services import limits
+from engine.services import limits, timers
 from engine.services.deployed import Deployed
 from engine.services.environment import Environment
 from engine.services.forecast import ahead
@@ -31,6 +31,7 @@ KINDS = {
     "serviceTask": "called",
     "receiveTask": "received",
     "boundaryEvent": "interrupted",
+    "timer": "fired",
     "exclusiveGateway": "branched",
     "endEvent": "ended",
     "cancelled": "cancelled",
@@ -64,6 +65,8 @@ class Act:
     digest: str = ""
     #: how the matter is called when it ends without an error end
     ends_as: str = "done"
+    #: what moved it when no person did: timer, message; "" for an applicant
+    origin: str = ""
 
 
 def reconcile(transaction: Transaction, matter: Matter, act: Act) -> tuple[str, ...]:
@@ -87,6 +90,7 @@ def _save_state(transaction: Transaction, matter: Matter) -> None:
     }
     if matter.revision == 0:
         transaction.connection.execute(insert(instance_state).values(instance_id=matter.id, **values))
+        matter.revision = 1
         return
     saved = transaction.connection.execute(
         update(instance_state)
@@ -95,6 +99,7 @@ def _save_state(transaction: Transaction, matter: Matter) -> None:
     )
     if saved.rowcount != 1:
         raise Conflict(matter.row.receipt)
+    matter.revision += 1
 
 
 def _log_passed(transaction: Transaction, matter: Matter, act: Act, passed: Sequence[Passed]) -> None:
@@ -106,6 +111,8 @@ def _log_passed(transaction: Transaction, matter: Matter, act: Act, passed: Sequ
         data: dict[str, object] = {"rows": list(node.rows)} if node.rows else {}
         if node.flow:
             data["flow"] = node.flow
+        if act.origin:
+            data["origin"] = act.origin
         if node is not own:
             transaction.log(matter.row.unit_id, kind, instance_id=matter.id, element=node.element, data=data)
             continue
@@ -224,10 +231,20 @@ def _open_tasks(transaction: Transaction, matter: Matter, act: Act) -> tuple[str
     known = set(
         transaction.connection.scalars(select(task.c.id).where(task.c.instance_id == matter.id, task.c.state == "open"))
     )
-    new = [_task_row(transaction, matter, act, t) for t in matter.workflow.open_tasks() if t.id not in known]
+    still_open = matter.workflow.open_tasks()
+    new = [_task_row(transaction, matter, act, t) for t in still_open if t.id not in known]
     if new:
         transaction.connection.execute(insert(task), new)
+    _queue_times(transaction, matter, still_open, new)
     return open_steps(transaction, matter.row, matter.directory)
+
+
+def _queue_times(transaction: Transaction, matter: Matter, still_open: Sequence[OpenTask], new: Sequence[dict]) -> None:
+    """Queue what time will do; the limit of a task that was open before has its job already."""
+    next_due = None if matter.workflow.finished else matter.workflow.next_due
+    open_ids = {each.id for each in still_open}
+    begun = {row["id"]: row["warn_at"] for row in new}
+    timers.follow(transaction.connection, matter.id, next_due, open_ids, begun)
 
 
 def open_steps(transaction: Transaction, row: Row, directory: Directory | None = None) -> tuple[str, ...]:
@@ -249,6 +266,8 @@ def _task_row(transaction: Transaction, matter: Matter, act: Act, open_task: Ope
     bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
     assignment = matter.directory.assign(activity, bars)
     value, unit = limit_of(activity, matter.environment)
+    param = matter.environment.functions["param"]
+    moments = limits.reckon(transaction.now, value, unit, param) if value is not None else None
     return {
         "id": open_task.id,
         "instance_id": matter.id,
@@ -262,7 +281,10 @@ def _task_row(transaction: Transaction, matter: Matter, act: Act, open_task: Ope
         "named": False,
         "state": "open",
         "created_at": transaction.now,
-        "due_at": limits.due_at(transaction.now, value, unit) if value is not None else None,
+        "due_at": moments and moments.due_at,
+        "warn_at": moments and moments.warn_at,
+        "red_at": moments and moments.red_at,
+        "provisional": bool(moments and moments.provisional),
         "limit_value": value,
         "limit_unit": unit,
         "handed_by": matter.directory.title(act.by) if act.by else "",

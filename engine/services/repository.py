@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from engine.bpmn import lint as linting
 from engine.bpmn import package as packages
@@ -22,9 +22,10 @@ from engine.services import parameters
 from engine.services.deployed import Deployed
 from engine.services.limits import limit_text
 from engine.services.permission import Directory, read_roles
-from engine.services.unit_of_work import UnitOfWork
+from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store.tables import (
     deployment_file,
+    job,
     org_unit,
     person,
     process_definition,
@@ -68,27 +69,8 @@ class Repository:
             findings = linting.lint(package, self._world(connection, package.id))
             if any(finding.severity == "error" for finding in findings):
                 raise InvalidProcess(findings)
-            facts = Deployed.read(package).facts
-            values = {
-                "id": new_id(),
-                "item_id": package.id,
-                "version": newest.version + 1 if newest else 1,
-                "code": facts.code,
-                "name": facts.name,
-                "category": facts.category,
-                "digest": package.digest,
-                "warnings": sum(finding.severity == "warning" for finding in findings),
-                "deployed_at": transaction.now,
-                "deployed_by": by,
-            }
-            _keep_files(connection, package)
-            connection.execute(insert(process_definition).values(**values))
-            transaction.log(
-                _county_id(connection),
-                "deployed",
-                actor_id=by,
-                data={"item": package.id, "version": values["version"], "digest": package.digest},
-            )
+            warnings = sum(finding.severity == "warning" for finding in findings)
+            put_into_force(transaction, package, newest.version + 1 if newest else 1, warnings=warnings, by=by)
             return self._item(connection, _newest(connection, package.id))
 
     def _world(self, connection: Connection, item_id: str) -> linting.World:
@@ -202,6 +184,51 @@ class Repository:
             loaded.starting_lanes,
             row.warnings,
         )
+
+
+def put_into_force(
+    transaction: Transaction, package: Package, version: int, *, warnings: int = 0, by: str | None = None
+) -> None:
+    """Make a package the newest version of its item; what time opens is planned anew."""
+    facts = Deployed.read(package).facts
+    start = next(activity for activity in facts.activities if activity.kind == "startEvent")
+    _keep_files(transaction.connection, package)
+    transaction.connection.execute(
+        insert(process_definition).values(
+            id=new_id(),
+            item_id=package.id,
+            version=version,
+            code=facts.code,
+            name=facts.name,
+            category=facts.category,
+            digest=package.digest,
+            warnings=warnings,
+            start_message=start.message,
+            start_timer=bool(start.timer),
+            deployed_at=transaction.now,
+            deployed_by=by,
+        )
+    )
+    if start.timer:
+        _plan_openings(transaction, package.id)
+    transaction.log(
+        _county_id(transaction.connection),
+        "deployed",
+        actor_id=by,
+        data={"item": package.id, "version": version, "digest": package.digest},
+    )
+
+
+def _plan_openings(transaction: Transaction, item_id: str) -> None:
+    key, now = f"start.plan:{item_id}", transaction.now
+    planned = transaction.connection.execute(update(job).where(job.c.key == key).values(state="open", due_at=now))
+    if planned.rowcount:
+        return
+    transaction.connection.execute(
+        insert(job).values(
+            id=new_id(), kind="start.plan", key=key, payload={"item_id": item_id}, state="open", due_at=now, priority=1
+        )
+    )
 
 
 def definition_row(connection: Connection, definition_id: str) -> Row:

@@ -5,24 +5,25 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, select
 
-from engine.bpmn.workflow import Workflow
 from engine.errors import Conflict, NotAllowed, NotFound, Refused
-from engine.identifiers import code_for, code_hash, new_id, new_receipt, token_hash
-from engine.services import matters
+from engine.identifiers import code_for, code_hash, token_hash
+from engine.services import matters, messages, starting
 from engine.services.deployed import Deployed
 from engine.services.environment import Environment
 from engine.services.identity import check_code
 from engine.services.matters import Kept, Upload
 from engine.services.permission import Directory
-from engine.services.reconcile import Act, Matter, open_steps, reconcile
+from engine.services.reconcile import Act, open_steps
 from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store.files import FileStore
 from engine.store.tables import process_definition, process_instance, subscription
 from engine.views import Started
 
+#: the lane of those who ask: villagers have no account and no task
+APPLICANT = "申请人"
 #: what an applicant may say to a matter, and what it is called when it ends by it
 APPLICANT_MESSAGES = {"supplement": "done", "withdraw": "withdrawn"}
 
@@ -83,40 +84,26 @@ class Runtime:
         _check_may_start(definition, directory, by)
         salt = secrets.token_hex(16)
         code = code_for(salt, form_token) if facts.public_start else ""
-        row = transaction.connection.execute(
-            insert(process_instance)
-            .values(
-                id=new_id(),
-                receipt=new_receipt(),
-                definition_id=definition_id,
-                item_id=item_id,
-                unit_id=unit_id,
-                relatives=[],
-                form_token_hash=token_hash(form_token) if form_token else None,
-                code_salt=salt,
-                code_hash=code_hash(salt, code) if code else "",
-                state="open",
-                started_at=transaction.now,
-                started_by=by,
-                promise=facts.promise.value if facts.promise else None,
-                promise_unit=facts.promise.unit if facts.promise else "wd",
-                last_acted_at=transaction.now,
-            )
-            .returning(process_instance)
-        ).one()
+        row = starting.insert_row(
+            transaction,
+            definition_id,
+            definition,
+            unit_id,
+            form_token_hash=token_hash(form_token) if form_token else None,
+            code_salt=salt,
+            code_hash=code_hash(salt, code) if code else "",
+            started_by=by,
+        )
         environment = Environment(transaction, row, definition, directory)
-        start = next(activity for activity in facts.activities if activity.kind == "startEvent")
+        start = starting.start_event(definition)
         attached = matters.attach(transaction, row.id, start, kept, by=by, task_id=None)
         data = matters.clean(transaction, definition, start, unit_id, submitted, attached, {}, environment)
         matters.required_papers(transaction, row.id, start, data)
         submission_id, digest = matters.submit(transaction, row.id, start.id, start.name, data, by=by, task_id=None)
-        row = self._name(transaction, row, definition, data, environment)
-        environment = Environment(transaction, row, definition, directory)
-        workflow = Workflow.start(definition.definition, data, environment)
-        matter = Matter(row, definition, workflow, environment, directory, revision=0)
+        matter = starting.begin(transaction, row, definition, directory, data)
         act = Act(by=by, submission_id=submission_id, digest=digest)
-        next_steps = reconcile(transaction, matter, act)
-        refusal = workflow.refusal or {}
+        next_steps = messages.settle(self._repository, transaction, matter, act)
+        refusal = matter.workflow.refusal or {}
         return Started(row.id, row.receipt, code, next_steps, str(refusal.get("code", "")))
 
     def _in_force(self, connection: Connection, item_id: str) -> tuple[str, Deployed]:
@@ -134,19 +121,6 @@ class Runtime:
                 "请在权力清单里找要办的事；清单里没有的，村里无权办理，可以问乡镇便民服务中心",
             )
         return row.id, self._repository.loaded(connection, row)
-
-    def _name(
-        self, transaction: Transaction, row: Row, definition: Deployed, data: dict, environment: Environment
-    ) -> Row:
-        """Give the matter its one-line name and its applicant."""
-        values = matters.applicant_of(definition, data)
-        values["subject"] = str(definition.subject(data, environment.functions))
-        return transaction.connection.execute(
-            process_instance.update()
-            .where(process_instance.c.id == row.id)
-            .values(**values)
-            .returning(process_instance)
-        ).one()
 
     def _repeated(self, transaction: Transaction, form_token: str) -> Started | None:
         """A second tap on the same form gets the answer of the first, code included: nothing is opened twice."""
@@ -207,7 +181,7 @@ class Runtime:
             if not matter.workflow.receive(message, {}):
                 raise Conflict(row.receipt)
             act = Act(by=by, submission_id=submission_id, digest=digest, ends_as=APPLICANT_MESSAGES[message])
-            return reconcile(transaction, matter, act)
+            return messages.settle(self._repository, transaction, matter, act)
 
 
 def _check_may_start(definition: Deployed, directory: Directory, by: str | None) -> None:
@@ -217,7 +191,8 @@ def _check_may_start(definition: Deployed, directory: Directory, by: str | None)
         if not facts.public_start:
             raise NotAllowed("这件事由村里发起，不在网上申请", "村便民服务室")
         return
-    roles = [role for role in map(directory.role_of_lane, definition.starting_lanes) if role]
+    lanes = (lane for lane in definition.starting_lanes if lane != APPLICANT)
+    roles = [role for role in map(directory.role_of_lane, lanes) if role]
     people = {person for role in roles for person in directory.holders(role.code)}
     people |= {substitute for person in people for substitute in directory.substitutes_of(person)}
     if by not in people:

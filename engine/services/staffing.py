@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from datetime import date
 
-from engine.services.permission import Directory, read_bars, units_below
+from sqlalchemy import Date, Select, and_, false, func, or_, select, update
+
+from engine.services.permission import Directory, in_force, read_bars, units_below
 from engine.services.repository import Repository, definition_row
-from engine.services.unit_of_work import Transaction
-from engine.store.tables import process_instance, task
+from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.store.tables import appointment, org_unit, process_instance, task
+
+TOWNSHIP = org_unit.alias("township")
 
 
 def reassign(
@@ -69,3 +73,30 @@ def _reassign_one(transaction: Transaction, repository: Repository, directory: D
         data={"to": assignment.assignee_id, "role": assignment.role},
     )
     return True
+
+
+def reassign_by_date(work: UnitOfWork, repository: Repository) -> None:
+    """A term that begins or ends by its date raises no event: look for the tasks it changes."""
+    with work.read() as connection:
+        changed = connection.scalars(_tasks_changed_by_date(work.clock.today())).all()
+    for instance_id in changed:
+        with work.write() as transaction:
+            reassign(transaction, repository, instance_id=instance_id)
+
+
+def _tasks_changed_by_date(today: date) -> Select:
+    """Return the matters with a task whose holder is out of post, or that nobody had and a new term may take."""
+    posts = select(appointment.c.id).where(
+        appointment.c.unit_id.in_([task.c.unit_id, org_unit.c.parent_id, TOWNSHIP.c.parent_id]), *in_force(today)
+    )
+    own = posts.where(appointment.c.role == task.c.role)
+    held = own.where(or_(task.c.assignee_id.is_(None), appointment.c.person_id == task.c.assignee_id)).exists()
+    begun = posts.where(appointment.c.from_on > func.date(task.c.created_at, type_=Date)).exists()
+    return (
+        select(task.c.instance_id)
+        .join(org_unit, org_unit.c.id == task.c.unit_id)
+        .outerjoin(TOWNSHIP, TOWNSHIP.c.id == org_unit.c.parent_id)
+        .where(task.c.state == "open", task.c.named.is_(false()))
+        .where(or_(and_(task.c.unmanned.is_(false()), ~held), and_(task.c.unmanned.is_not(false()), begun)))
+        .distinct()
+    )

@@ -10,11 +10,11 @@ from sqlalchemy import Row, delete, insert, select, update
 from engine.clock import LOCAL, local_date
 from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
 from engine.identifiers import new_id
-from engine.services import inbox, matters, parameters, task_page
+from engine.services import inbox, matters, messages, parameters, task_page
 from engine.services.identity import check_code
 from engine.services.matters import Upload
 from engine.services.permission import Bars, Directory, acts_for, read_bars
-from engine.services.reconcile import Act, Matter, reconcile
+from engine.services.reconcile import Act, Matter
 from engine.services.repository import Repository
 from engine.services.staffing import reassign
 from engine.services.unit_of_work import Transaction, UnitOfWork
@@ -125,7 +125,7 @@ class Tasks:
             self._check_still_free(transaction, matter, activity, by)
             act = self._record(transaction, matter, row, values, by, on_behalf_of, acted_at)
             matter.workflow.complete(task_id, values)
-            next_steps = reconcile(transaction, matter, act)
+            next_steps = messages.settle(self._repository, transaction, matter, act)
             refusal = matter.workflow.refusal or {}
             done = Done(
                 matter.id,

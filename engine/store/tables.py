@@ -77,6 +77,10 @@ process_definition = Table(
     Column("category", String(20), nullable=False),
     Column("digest", String(64), nullable=False),
     Column("warnings", Integer, nullable=False, default=0),
+    #: name of the message that opens a matter of this item, "" when none does
+    Column("start_message", String(100), nullable=False, default=""),
+    #: time opens a matter of this item in every unit of its level
+    Column("start_timer", Boolean, nullable=False, default=False),
     Column("deployed_at", Moment, nullable=False),
     Column("deployed_by", String(36)),
     UniqueConstraint("item_id", "version"),
@@ -221,6 +225,10 @@ process_instance = Table(
     Column("form_token_hash", String(64), unique=True),
     Column("code_salt", String(32), nullable=False, default=""),
     Column("code_hash", String(64), nullable=False, default=""),
+    #: what messages between matters find it by: its receipt, or that of the matter that opened it
+    Column("business_key", String(100), nullable=False, default=""),
+    #: the day it was opened for, when time opened it: 2026-04-01
+    Column("period", String(10)),
     #: open, done, refused, withdrawn
     Column("state", String(20), nullable=False),
     Column("started_at", Moment, nullable=False),
@@ -241,6 +249,8 @@ process_instance = Table(
     Column("last_acted_at", Moment, nullable=False),
     Index("ix_process_instance_unit_id_state", "unit_id", "state"),
     Index("ix_process_instance_definition_id", "definition_id"),
+    #: once per item, unit and period, whatever fails on the way
+    Index("ix_process_instance_period", "item_id", "unit_id", "period", unique=True),
 )
 
 instance_state = Table(
@@ -272,6 +282,11 @@ task = Table(
     Column("state", String(20), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("due_at", Moment),
+    #: 80 % of the limit are over; the limit is over by so much that yellow turns red (parameters when it opened)
+    Column("warn_at", Moment),
+    Column("red_at", Moment),
+    #: reckoned beyond the published calendar: reckoned again when it is known
+    Column("provisional", Boolean, nullable=False, default=False),
     Column("limit_value", Integer),
     Column("limit_unit", String(4), nullable=False, default="wd"),
     Column("handed_by", String(200), nullable=False, default=""),
@@ -321,6 +336,32 @@ subscription = Table(
     Column("hold", Text, nullable=False, default=""),
     Column("created_at", Moment, nullable=False),
     Index("ix_subscription_instance_id", "instance_id"),
+    Index("ix_subscription_message", "message"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    _id(),
+    Column("name", String(100), nullable=False),
+    Column("business_key", String(100), nullable=False),
+    #: the matter that sent it; null when the system did
+    _ref("source_id", "process_instance.id", nullable=True),
+    _ref("unit_id", "org_unit.id"),
+    #: emptied when it is delivered: the values then stand in the matter that got them
+    Column("payload", JSON, nullable=False),
+    Column("at", Moment, nullable=False),
+    _ref("target_id", "process_instance.id", nullable=True),
+    Column("delivered_at", Moment),
+    #: the same sending, however often it is tried
+    Column("call_key", String(100), nullable=False, unique=True),
+    Index(
+        "ix_message_kept",
+        "name",
+        "business_key",
+        sqlite_where=text("delivered_at is null"),
+        postgresql_where=text("delivered_at is null"),
+    ),
 )
 
 submission = Table(
@@ -368,12 +409,32 @@ job = Table(
     #: what makes it the same job: queued twice, done once
     Column("key", String(200), nullable=False, unique=True),
     Column("payload", JSON, nullable=False),
-    #: open, done, failed
+    #: open, done, failed (given up), parked (no way to do it is set up)
     Column("state", String(20), nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("error", Text, nullable=False, default=""),
-    Index("ix_job_due_open", "due_at", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    #: the matter it belongs to: its timers and limits move with every step
+    Column("instance_id", String(36)),
+    #: 0: a person waits for it; 1: it waits for its time
+    Column("priority", Integer, nullable=False, default=0),
+    #: the worker that has it, and until when: a worker that never comes back loses it
+    Column("leased_by", String(40)),
+    Column("leased_until", Moment),
+    Index(
+        "ix_job_due_open",
+        "priority",
+        "due_at",
+        "id",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index(
+        "ix_job_instance_id",
+        "instance_id",
+        sqlite_where=text("instance_id is not null"),
+        postgresql_where=text("instance_id is not null"),
+    ),
 )
 
 # --- evidence -------------------------------------------------------------------------------------------------------
@@ -476,6 +537,33 @@ notification = Table(
     Column("call_key", String(100), nullable=False, unique=True),
     Index("ix_notification_person_id", "person_id"),
     Index("ix_notification_instance_id", "instance_id"),
+)
+
+card = Table(
+    "card",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    _ref("task_id", "task.id"),
+    _ref("unit_id", "org_unit.id"),
+    Column("element", String(200), nullable=False),
+    Column("step", String(200), nullable=False),
+    #: warn, yellow, red
+    Column("level", String(10), nullable=False),
+    #: who had the step then; null when nobody had it
+    _ref("person_id", "person.id", nullable=True),
+    Column("at", Moment, nullable=False),
+    #: open, answered, voided
+    Column("state", String(10), nullable=False),
+    #: the drawn procedure in which it is answered or voided
+    _ref("matter_id", "process_instance.id", nullable=True),
+    #: the cause given, or why it was voided
+    Column("answer", Text, nullable=False, default=""),
+    Column("closed_at", Moment),
+    UniqueConstraint("task_id", "level"),
+    Index("ix_card_instance_id", "instance_id"),
+    Index("ix_card_unit_id_at", "unit_id", "at"),
+    Index("ix_card_person_id_at", "person_id", "at"),
 )
 
 # --- deliberation ---------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.package import Package, read_files
@@ -55,7 +56,7 @@ class Outside:
 
     def __init__(self, answers: Mapping[str, object] | None = None, **functions: Callable) -> None:
         self.answers = dict(answers or {})
-        self.functions: Mapping[str, Callable] = functions
+        self.functions: Mapping[str, Callable] = {"now": lambda: datetime.now(UTC).isoformat(), **functions}
         self.calls: list[tuple[str, str, str, dict]] = []
 
     def call(self, topic: str, element: str, call_key: str, inputs: Mapping[str, object]) -> object:

@@ -11,6 +11,7 @@ from engine.bpmn.expressions import EvaluationError, parse
 from engine.bpmn.rules import package_rule, rule
 from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, camunda, facts_of, full_title, kind, listed, title
 from engine.bpmn.rules.written import parameters_of, written_in
+from engine.bpmn.schedule import Schedule
 
 _TIMERS = ("timeDate", "timeDuration", "timeCycle")
 _REGISTERS = ("register.find", "register.enter")
@@ -86,7 +87,7 @@ def decisions_can_be_read(subject: Subject) -> Iterator[Place]:
 @rule("form-missing")
 def forms_are_there(diagram: Diagram) -> Iterator[Place]:
     """Every user task has a form, and every form that is named is in the package."""
-    for node in diagram.of_kind("startEvent", "userTask"):
+    for node in diagram.of_kind("startEvent", "intermediateCatchEvent", "userTask"):
         name = node.get(camunda("formKey")) or node.get(camunda("formRef")) or ""
         if name and diagram.sibling(name) not in diagram.subject.package.files:
             message = f"{title(node)}的表单 {name} 不在文件夹里。"
@@ -239,13 +240,14 @@ def _is_time(type: str, text: str) -> bool:
     if text.startswith("="):
         return True
     try:
+        if type == "timeCycle":
+            return bool(Schedule.read(text).count)
         if type == "timeDate":
             datetime.fromisoformat(text)
+        elif "\\" in text or '"' in text:
+            return False
         else:
-            repeat, _, duration = text.rpartition("/")
-            if bool(repeat) != (type == "timeCycle") or "\\" in text or '"' in text:
-                return False
-            parse(f'duration("{duration}")').evaluate({})
+            parse(f'duration("{text}")').evaluate({})
     except (ValueError, EvaluationError):
         return False
     return True

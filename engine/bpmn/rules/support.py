@@ -19,8 +19,8 @@ from engine.errors import EngineError
 LAST_WORD = "engine-refuses"
 
 _NODES = set(
-    "startEvent endEvent boundaryEvent intermediateCatchEvent userTask manualTask serviceTask businessRuleTask "
-    "receiveTask callActivity subProcess exclusiveGateway parallelGateway eventBasedGateway".split()
+    "startEvent endEvent boundaryEvent intermediateCatchEvent intermediateThrowEvent userTask manualTask serviceTask "
+    "businessRuleTask receiveTask callActivity subProcess exclusiveGateway parallelGateway eventBasedGateway".split()
 )
 _PARTS = set(
     "definitions process collaboration participant laneSet lane flowNodeRef documentation extensionElements incoming "
@@ -36,9 +36,10 @@ _DRAWN = set(
 _ELSEWHERE = {"scriptTask", "script", "import"}
 _EVENTS = {
     "startEvent": ("", "message", "timer"),
-    "endEvent": ("", "error", "terminate"),
+    "endEvent": ("", "message", "error", "terminate"),
     "boundaryEvent": ("message", "timer", "error"),
     "intermediateCatchEvent": ("message", "timer"),
+    "intermediateThrowEvent": ("message",),
 }
 _EVENT_NAMES = {
     "": "空白",
@@ -65,8 +66,8 @@ _PLAIN_VALUES = {
 }
 #: camunda: attribute → where it is obeyed
 _OBEYED = {
-    "formKey": ("startEvent", "userTask"),
-    "formRef": ("startEvent", "userTask"),
+    "formKey": ("startEvent", "userTask", "intermediateCatchEvent"),
+    "formRef": ("startEvent", "userTask", "intermediateCatchEvent"),
     "decisionRef": ("businessRuleTask",),
     "resultVariable": ("businessRuleTask",),
     "mapDecisionResult": ("businessRuleTask",),
@@ -79,7 +80,11 @@ _HARMLESS = set(
     "modelerTemplate modelerTemplateVersion modelerTemplateIcon formRefBinding decisionRefBinding "
     "calledElementBinding".split()
 )
-_OBEYED_ELEMENTS = {"inputOutput": ("serviceTask",), "in": ("callActivity",), "out": ("callActivity",)}
+_OBEYED_ELEMENTS = {
+    "inputOutput": ("serviceTask", "intermediateThrowEvent", "endEvent"),
+    "in": ("callActivity",),
+    "out": ("callActivity",),
+}
 _CODE_ATTRIBUTES = ("class", "delegateExpression", "expression", "scriptFormat", "resource")
 _SPIFF = "http://spiffworkflow.org/bpmn/schema/1.0/core"
 _OTHER_ENGINES = {

@@ -1,0 +1,88 @@
+"""Timers of a running matter: when each one fires, by the county's clock, kept with the matter's state."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from typing import TYPE_CHECKING
+
+from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
+from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimerEventDefinition
+from SpiffWorkflow.util.task import TaskState
+
+from engine.bpmn.expressions import EvaluationError, parse
+from engine.bpmn.script_engine import StepFailed, element_of
+from engine.clock import LOCAL
+
+if TYPE_CHECKING:
+    from SpiffWorkflow.task import Task
+
+#: where SpiffWorkflow, too, keeps the moment a timer fires: ISO 8601, aware
+_FIRES_AT = "event_value"
+
+
+class Timer(TimerEventDefinition):
+    """Fires at a moment fixed when the flow gets there, so that no restart moves a deadline.
+
+    SpiffWorkflow's own look at the machine's clock, read no expression as a date and refuse a calculated duration.
+    """
+
+    def has_fired(self, my_task: Task) -> bool:
+        if self.fires_at(my_task) <= my_task.workflow.script_engine.now():
+            my_task._set_internal_data(event_fired=True)
+        return bool(my_task._get_internal_data("event_fired", False))
+
+    def fires_at(self, my_task: Task) -> datetime:
+        """Return the moment this timer fires, aware; worked out at the first look."""
+        known = my_task._get_internal_data(_FIRES_AT)
+        if known is None:
+            known = self._work_out(my_task).isoformat()
+            my_task._set_internal_data(**{_FIRES_AT: known})
+        return datetime.fromisoformat(known)
+
+    def _work_out(self, my_task: Task) -> datetime:
+        engine = my_task.workflow.script_engine
+        text = engine.evaluate(my_task, self.expression)
+        try:
+            return moment_of(str(text), engine.now())
+        except (ValueError, OverflowError, EvaluationError) as error:
+            raise StepFailed(element_of(my_task), f"定时“{self.expression}”得出的“{text}”不是时间") from error
+
+
+def moment_of(text: str, now: datetime) -> datetime:
+    """Return the moment that ``text`` names: a duration from now, the beginning of a local day, or a point in time.
+
+    A point in time without zone is meant as clocks in China show it.
+
+    :raises ValueError, EvaluationError: it is none of these.
+    """
+    if text.lstrip("-").startswith("P"):
+        moment = parse(f'now() + duration("{text}")').evaluate({}, {"now": now.isoformat})
+        return datetime.fromisoformat(str(moment)).astimezone(UTC)
+    moment = datetime.fromisoformat(text) if "T" in text else datetime.combine(datetime.fromisoformat(text), time())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=LOCAL)).astimezone(UTC)
+
+
+def next_due(waiting: list[Task]) -> datetime | None:
+    """Return the earliest moment at which one of these waiting places could go on by itself."""
+    moments = [timer.fires_at(task) for task in waiting for timer in _timers_of(task)]
+    return min(moments, default=None)
+
+
+def _timers_of(task: Task) -> list[Timer]:
+    if task._state != TaskState.WAITING:
+        return []
+    definition = task.task_spec.event_definition
+    known = definition.event_definitions if isinstance(definition, MultipleEventDefinition) else [definition]
+    return [each for each in known if isinstance(each, Timer)]
+
+
+def is_timer(task: Task) -> bool:
+    """Tell whether the element that was passed is one that time has opened."""
+    if isinstance(getattr(task.task_spec, "event_definition", None), Timer):
+        return True
+    # An event gateway has taken over the events of the elements behind it, in their order.
+    gateway = task.parent.task_spec if task.parent is not None else None
+    behind = getattr(gateway, "event_definition", None)
+    if not isinstance(behind, MultipleEventDefinition) or task.task_spec not in gateway.outputs:
+        return False
+    return isinstance(behind.event_definitions[gateway.outputs.index(task.task_spec)], Timer)

@@ -1,0 +1,72 @@
+"""The jobs by which time moves a matter: one for its next timer, one for each limit that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from engine.identifiers import new_id
+from engine.store.tables import job
+
+#: jobs that belong to a matter and go with it
+KINDS = ("timer", "limit")
+#: priority of what waits for its time: behind everything a person waits for
+BEHIND = 1
+
+
+def follow(
+    connection: Connection,
+    instance_id: str,
+    next_due: datetime | None,
+    open_tasks: Collection[str],
+    begun: Mapping[str, datetime | None],
+) -> None:
+    """Bring the jobs of a matter into line after a step.
+
+    :param next_due: earliest moment a drawn timer can act.
+    :param open_tasks: ids of the tasks that are open now; the limits of all others have ended.
+    :param begun: task id → moment its limit first says something, for the tasks this step has opened.
+    """
+    known = {row.key: row for row in _known(connection, instance_id)}
+    timer_key = f"timer:{instance_id}"
+    stays = {f"limit:{task_id}" for task_id in open_tasks} | ({timer_key} if next_due else set())
+    gone = [row.id for key, row in known.items() if key not in stays]
+    if gone:
+        connection.execute(delete(job).where(job.c.id.in_(gone)))
+    wanted = {f"limit:{task_id}": at for task_id, at in begun.items()} | {timer_key: next_due}
+    new = [_row(instance_id, key, at) for key, at in wanted.items() if at is not None and key not in known]
+    if new:
+        connection.execute(insert(job), new)
+    timer = known.get(timer_key)
+    if timer is not None and next_due is not None and (timer.due_at != next_due or timer.state != "open"):
+        move(connection, timer.id, next_due)
+
+
+def move(connection: Connection, job_id: str, due_at: datetime) -> None:
+    """Let a job come due at another moment, as if it had never been tried."""
+    values = {"due_at": due_at, "state": "open", "attempts": 0, "error": "", "leased_by": None, "leased_until": None}
+    connection.execute(update(job).where(job.c.id == job_id).values(**values))
+
+
+def _known(connection: Connection, instance_id: str) -> Iterable[Row]:
+    return connection.execute(
+        select(job.c.id, job.c.key, job.c.due_at, job.c.state).where(
+            job.c.instance_id == instance_id, job.c.kind.in_(KINDS)
+        )
+    )
+
+
+def _row(instance_id: str, key: str, due_at: datetime) -> dict[str, object]:
+    kind, _, id = key.partition(":")
+    return {
+        "id": new_id(),
+        "kind": kind,
+        "key": key,
+        "payload": {"task_id" if kind == "limit" else "instance_id": id},
+        "instance_id": instance_id,
+        "priority": BEHIND,
+        "state": "open",
+        "due_at": due_at,
+    }

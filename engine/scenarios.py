@@ -19,6 +19,7 @@ from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
 from engine.errors import EngineError, InvalidFile, NotFound
 from engine.identifiers import new_id
+from engine.model import ProcessFacts
 from engine.process_engine import PROCESSES, ProcessEngine
 from engine.services.course import PASSED_KINDS
 from engine.services.deployed import Deployed

@@ -16,7 +16,7 @@ from engine.clock import FrozenClock
 from engine.demo.people import People, load_people
 from engine.errors import InvalidFile, InvalidProcess
 from engine.process_engine import PROCESSES
-from engine.scenarios import MONDAY, Coverage, FolderRun, Stage, run_folder
+from engine.scenarios import MONDAY, Coverage, FolderRun, Stage, read_scenarios, run_folder
 from tests.scenarios.mutants import DMN, mutants_of
 
 FOLDERS = sorted(path.parent for path in PROCESSES.glob("*/scenarios.json"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -322,6 +322,70 @@ class MatterRow:
     started_at: datetime
     ended_at: datetime | None
     stop: Stop | None
+
+
+#: why a matter stands on the board, gravest first; what has no limit stands by how long it has not moved
+BOARD_STATES = ("red", "yellow", "unmanned", "warn", "idle", "hold")
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """One stop on the board 卡点看板."""
+
+    #: one of BOARD_STATES: unmanned is 没人办, idle has no limit and does not move
+    state: str
+    unit_id: str
+    unit_name: str
+    step: str
+    item_name: str
+    subject: str
+    applicant: str
+    receipt: str
+    clock: Clock
+    #: whom to call: post and name
+    who: str
+    phone: str
+    unmanned: bool
+    since: datetime
+    #: length of the bar and place of the limit on it, in percent of the longest on the board
+    length: int = 0
+    mark: int | None = None
+
+    @property
+    def limit_days(self) -> int | None:
+        """Calendar days from the beginning of the step to its limit: the unit of the bar."""
+        return None if self.clock.due_at is None else (self.clock.due_at - self.since).days
+
+    def scaled(self, longest: int) -> BoardRow:
+        """Return the row with its bar on a scale of so many days."""
+        mark = None if self.limit_days is None else round(self.limit_days * 100 / longest)
+        return replace(self, length=round(self.clock.elapsed_days * 100 / longest), mark=mark)
+
+
+@dataclass(frozen=True)
+class OftenStuck:
+    """A step that was late again and again."""
+
+    item_name: str
+    step: str
+    times: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """Where matters are stuck over the villages of a viewer; villages are never ranked."""
+
+    villages: int
+    open_matters: int
+    rows: tuple[BoardRow, ...]
+    #: state → number of stops, of all of them
+    counts: dict[str, int]
+    longest_days: int
+    #: names of the villages where nothing is stuck
+    quiet: tuple[str, ...]
+    often: tuple[OftenStuck, ...]
+    #: messages in the viewer's own pages that are not read yet
+    unread: int = 0
 
 
 @dataclass(frozen=True)

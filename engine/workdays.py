@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import date, timedelta
+from functools import lru_cache
+from pathlib import Path
 
 import chinese_calendar
 
 ONE_DAY = timedelta(days=1)
+#: years the library does not know yet, or got wrong: {"2027": {"off": [days off], "on": [rest days worked]}}
+CALENDAR = Path(__file__).resolve().parent.parent / "processes" / "calendar.json"
+
+
+@lru_cache(maxsize=1)
+def published() -> Mapping[int, tuple[frozenset[date], frozenset[date]]]:
+    """Return year → (days off, rest days worked) of the file beside the parameters; read once."""
+    if not CALENDAR.exists():
+        return {}
+    years = json.loads(CALENDAR.read_text("utf-8"))
+    return {int(year): (_days(plan["off"]), _days(plan["on"])) for year, plan in years.items()}
+
+
+def _days(texts: list[str]) -> frozenset[date]:
+    return frozenset(map(date.fromisoformat, texts))
 
 
 def is_workday(day: date) -> bool:
     """Tell whether offices work on that day; beyond the published calendar Monday to Friday."""
+    if day.year in published():
+        off, on = published()[day.year]
+        return day in on or (day.weekday() < 5 and day not in off)
     if is_known(day):
         return chinese_calendar.is_workday(day)
     return day.weekday() < 5
 
 
 def is_known(day: date) -> bool:
-    """Tell whether the State Council's holiday plan for that year is in the library's data."""
+    """Tell whether the State Council's holiday plan for that year is in the file or in the library's data."""
+    if day.year in published():
+        return True
     try:
         chinese_calendar.is_workday(day)
     except NotImplementedError:

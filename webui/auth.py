@@ -24,7 +24,7 @@ _YEAR = 365 * 24 * 3600
 #: where a person of a side begins, the most usual work first
 _HOMES = {
     "cadre": "inbox.inbox",
-    "supervisor": "trace.find",
+    "supervisor": "board.board",
     "designer": "designer.items",
     "administrator": "admin.people",
 }

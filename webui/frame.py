@@ -104,7 +104,7 @@ _INBOX = _Entry(
 #: side → its menu
 _MENUS: dict[str, tuple[_Entry, ...]] = {
     "cadre": (_INBOX, _Entry("inbox.start", ("inbox.start_item", "inbox.receipt")), _REGISTERS, _DIARY),
-    "supervisor": (_Entry("trace.find", ("trace.matter",)), _REGISTERS, _DIARY),
+    "supervisor": (_Entry("board.board"), _Entry("trace.find", ("trace.matter",)), _REGISTERS, _DIARY),
     "designer": (_Entry("designer.items", ("designer.definition",)),),
     "administrator": (_Entry("admin.people", ("admin.person", "admin.end")),),
 }
@@ -118,6 +118,7 @@ def _words_of_menu() -> dict[str, str]:
         "inbox.start": _("发起事项"),
         "inbox.registers": _("台账"),
         "inbox.diary": _("行权日志"),
+        "board.board": _("卡点"),
         "trace.find": _("查事项"),
         "designer.items": _("流程"),
         "admin.people": _("人员"),

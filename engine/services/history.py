@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, or_, select, update
 from engine.clock import end_of, local_date, start_of
 from engine.errors import NotFound
 from engine.masking import mask_text
-from engine.services import course, limits, standing
+from engine.services import course, limits, standing, stuck
 from engine.services.course import Course
 from engine.services.identity import check_code
 from engine.services.matters import row_by_receipt
@@ -34,6 +34,7 @@ from engine.store.tables import (
     task,
 )
 from engine.views import (
+    Board,
     Clock,
     DiaryLine,
     MatterRow,
@@ -111,6 +112,11 @@ class History:
         ).all()
         stops = _first_stops(connection, [row[0] for row in rows], self._work.clock.now())
         return tuple(_matter_row(row, stops.get(row[0])) for row in rows)
+
+    def stuck(self, *, by: str) -> Board:
+        """Return the board of stops 卡点看板 over the villages a person has a post over."""
+        with self._work.read() as connection:
+            return stuck.read(connection, by, self._work.clock.now())
 
     # --- the matter page --------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from sqlalchemy import Row, delete, literal_column, or_, select, update
 from engine.errors import NotFound
 from engine.services import cards, openings, timers, wakeup
 from engine.services.papers import Papers
+from engine.services.recalendar import reckon_again
 from engine.services.repository import Repository
 from engine.services.staffing import reassign_by_date
 from engine.services.unit_of_work import Transaction, UnitOfWork
@@ -158,6 +159,7 @@ class Jobs:
         if self._swept_on == today:
             return
         reassign_by_date(self._work, self._repository)
+        reckon_again(self._work)
         self._swept_on = today
 
     # --- what was given up ------------------------------------------------------------------------------------------

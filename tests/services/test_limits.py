@@ -8,6 +8,7 @@ import pytest
 
 from engine.clock import LOCAL, end_of
 from engine.services import limits
+from engine.views import Clock
 from engine.workdays import add_workdays, is_known, is_workday, workdays_between
 
 
@@ -91,7 +92,14 @@ def test_a_limit_ends_with_its_last_local_day(start, value, unit, last_day):
     assert limits.due_at(at(start), value, unit) == end_of(last_day)
 
 
-START, DUE = at("2026-03-16T09:00:00"), end_of(date(2026, 3, 20))
+START = at("2026-03-16T09:00:00")
+PARAMETERS = {"card.warn_share": 0.8, "card.red_after": 2}
+
+
+def clock_of(value: int, unit: str, now: datetime) -> Clock:
+    """Return the clock of a step that began at START, as its row tells it."""
+    moments = limits.reckon(START, value, unit, PARAMETERS.__getitem__)
+    return limits.running(START, moments.due_at, value, unit, now, warn_at=moments.warn_at, red_at=moments.red_at)
 
 
 @pytest.mark.parametrize(
@@ -108,20 +116,33 @@ START, DUE = at("2026-03-16T09:00:00"), end_of(date(2026, 3, 20))
     ],
 )
 def test_a_card_is_earned_at_the_border_and_not_before(now, state, count):
-    clock = limits.running(START, DUE, 4, "wd", at(now))
+    clock = clock_of(4, "wd", at(now))
     assert (clock.state, clock.count) == (state, count)
 
 
 def test_the_warning_comes_after_four_fifths_of_the_limit():
     due = limits.due_at(START, 20, "d")
     border = START + 0.8 * (due - START)
-    states = [limits.running(START, due, 20, "d", border + timedelta(seconds=shift)).state for shift in (-1, 0)]
+    states = [clock_of(20, "d", border + timedelta(seconds=shift)).state for shift in (-1, 0)]
     assert states == ["on", "warn"]
 
 
 def test_red_is_announced_two_working_days_after_the_limit():
-    clock = limits.running(START, DUE, 4, "wd", at("2026-03-21T08:00:00"))
+    clock = clock_of(4, "wd", at("2026-03-21T08:00:00"))
     assert clock.red_at == end_of(date(2026, 3, 24))
+
+
+def test_a_promise_is_late_but_never_red():
+    due = limits.due_at(START, 4, "wd")
+    assert limits.running(START, due, 4, "wd", START + timedelta(days=300)).state == "yellow"
+
+
+@pytest.mark.parametrize(
+    ("start", "provisional"),
+    [("2026-12-25T09:00:00", False), ("2026-12-30T09:00:00", True), ("2027-02-01T09:00:00", True)],
+)
+def test_a_limit_beyond_the_published_calendar_is_provisional(start, provisional):
+    assert limits.reckon(at(start), 4, "wd", PARAMETERS.__getitem__).provisional is provisional
 
 
 def test_a_limit_of_the_same_day_warns_at_once_and_is_yellow_on_the_next():

@@ -1,0 +1,50 @@
+"""A due day beyond the published calendar is marked, and moves when the calendar comes."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+from sqlalchemy import select
+
+from engine import workdays
+from engine.clock import LOCAL, end_of
+from engine.store.tables import job, task
+
+
+@pytest.fixture
+def calendar(tmp_path, monkeypatch):
+    """Publish the holidays of 2027 when called."""
+    path = tmp_path / "calendar.json"
+    monkeypatch.setattr(workdays, "CALENDAR", path)
+    workdays.published.cache_clear()
+
+    def publish():
+        path.write_text('{"2027": {"off": ["2027-01-01", "2027-01-04"], "on": ["2027-01-09"]}}')
+        workdays.published.cache_clear()
+
+    yield publish
+    workdays.published.cache_clear()
+
+
+def test_a_provisional_limit_is_marked_and_reckoned_again_with_the_calendar(county, calendar):
+    county.clock.at = datetime(2026, 12, 31, 9, tzinfo=LOCAL)
+    matter = county.ask()
+    clock = county.engine.history.trace(matter.receipt, by=county.post("SB")).stops[0].clock
+    assert (clock.due_at, clock.provisional) == (end_of(date(2027, 1, 1)), True)
+    calendar()
+    county.engine.jobs.run_due()
+    with county.engine.database.read() as connection:
+        row = connection.execute(select(task)).one()
+        due = connection.scalar(select(job.c.due_at).where(job.c.kind == "limit"))
+    assert (row.due_at, row.provisional) == (end_of(date(2027, 1, 5)), False)
+    assert row.red_at == end_of(date(2027, 1, 7))
+    assert due == row.warn_at
+
+
+def test_the_file_knows_days_off_and_rest_days_worked(calendar):
+    assert not workdays.is_known(date(2027, 1, 4)) and workdays.is_workday(date(2027, 1, 4))
+    calendar()
+    assert workdays.is_known(date(2027, 1, 4))
+    days = [date(2027, 1, day) for day in (1, 4, 5, 9, 10)]
+    assert [workdays.is_workday(day) for day in days] == [False, False, True, True, False]

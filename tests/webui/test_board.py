@@ -1,0 +1,63 @@
+"""The board as a page: one sentence that counts, a row per stop, no ranking; for supervisors only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from engine.clock import LOCAL
+from webui.app import create_app
+
+
+@pytest.fixture
+def visit(county):
+    """Return a function that gets a page as a person."""
+    app = create_app(county.engine, secret="s" * 40, demo=False, secure=False)
+
+    def get(person_id: str, path: str = "/board"):
+        client = app.test_client()
+        with client.session_transaction() as session:
+            session["person"] = person_id
+            session["key"] = county.engine.identity.actor(person_id).session_key
+        return client.get(path)
+
+    return get
+
+
+def township(county, role: str) -> str:
+    unit = county.engine.identity.unit(county.people.unit("石桥村"))
+    return county.post(role, county.engine.identity.unit(unit.parent_id).name)
+
+
+def late(county):
+    matter = county.ask()
+    county.clock.at = datetime(2026, 3, 20, 9, tzinfo=LOCAL)
+    while county.engine.jobs.run_due(kinds=("limit",)):
+        pass
+    return matter
+
+
+def test_the_page_says_first_how_much_is_stuck(county, visit):
+    matter = late(county)
+    page = visit(township(county, "TD")).text
+    assert "在办 1 件，卡住 1 件：红牌 1。最久的停了 4 天。" in page
+    assert f"/matters/{matter.receipt}" in page and "〈登记核对〉" in page and 'href="tel:' in page
+    assert "其余" in page and "不给村排名次" in page
+    assert "您有 1 条新通知" in page
+
+
+def test_the_filter_works_without_scripts(county, visit):
+    late(county)
+    assert "〈登记核对〉" in visit(township(county, "TD"), "/board?only=late").text
+    still = visit(township(county, "TD"), "/board?only=still").text
+    assert "这里现在没有卡住的事" in still and "卡住 1 件" in still
+
+
+def test_a_cadre_who_supervises_nobody_is_not_let_in(county, visit):
+    assert visit(county.post("CL")).status_code == 403
+
+
+def test_the_board_is_the_first_word_of_a_supervisors_menu(county, visit):
+    page = visit(township(county, "TD")).text
+    assert 'href="/board" aria-current="page"' in page

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from engine.connectors import documents, motions, notices, notify, posts, registers, suggestions, votes
+from engine.connectors import cards, documents, motions, notices, notify, posts, registers, suggestions, votes
 
 CONNECTORS = {
     "body.members": votes.members,
+    "card.settle": cards.settle,
     "document.render": documents.render,
     "motion.check": motions.check,
     "motion.compare": motions.compare,
@@ -30,6 +31,7 @@ CONNECTORS = {
 #: inputs a connector cannot do without
 REQUIRED_INPUTS = {
     "body.members": ("body",),
+    "card.settle": ("card", "outcome"),
     "document.render": ("template",),
     "motion.check": ("motion",),
     "motion.compare": ("text",),

@@ -31,7 +31,7 @@ CONNECTORS = {
 #: inputs a connector cannot do without
 REQUIRED_INPUTS = {
     "body.members": ("body",),
-    "card.settle": ("card", "outcome"),
+    "card.settle": ("card", "outcome", "answer"),
     "document.render": ("template",),
     "motion.check": ("motion",),
     "motion.compare": ("text",),

@@ -11,10 +11,10 @@ from engine.store.tables import card
 
 
 def settle(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
-    """Set a ``card`` to its ``outcome``: ``kept``, or ``voided`` where the cause was accepted. Returns ``{settled}``."""
+    """Close a ``card`` with an ``answer``: ``answered``, or ``voided`` where the cause was accepted: ``{settled}``."""
     done = call.connection.execute(
         update(card)
         .where(card.c.id == str(inputs["card"]), card.c.unit_id == call.matter.unit_id)
-        .values(state=str(inputs["outcome"]))
+        .values(state=str(inputs["outcome"]), answer=str(inputs["answer"]), closed_at=call.now)
     )
     return {"settled": done.rowcount == 1}

@@ -10,8 +10,9 @@ from pathlib import Path
 from sqlalchemy import select
 
 from engine.clock import Clock, FrozenClock, local_date
+from engine.demo.deliberation import tell_deliberation
 from engine.demo.people import load_people
-from engine.demo.story import tell
+from engine.demo.story import Storyteller, tell
 from engine.process_engine import ProcessEngine
 from engine.services.permission import BODY_POSTS
 from engine.store.tables import appointment, org_unit, person, role
@@ -140,6 +141,7 @@ def load(url: str, files: Path) -> None:
     people = load_people(engine, clock)
     for folder in engine.county.item_folders:
         engine.repository.deploy(folder, by=people.id("郑图南"))
+    tell_deliberation(Storyteller(engine, clock, people, real_now))
     receipt, code = tell(engine, clock, people, real_now)
     engine.county.save_setting(
         "demo", {"offset": 0, "receipt": receipt, "code": code, "village": people.unit("石桥村")}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.expressions import resolve
 from engine.bpmn.form import Form
 from engine.bpmn.package import Package
 from engine.model import Activity, ProcessFacts
+from engine.services.ways import Ways
 
 #: kinds of nodes that the system passes by itself
 _BY_ITSELF = ("serviceTask", "businessRuleTask", "exclusiveGateway", "parallelGateway", "inclusiveGateway")
@@ -33,6 +35,10 @@ class Deployed:
     @property
     def facts(self) -> ProcessFacts:
         return self.definition.facts
+
+    @cached_property
+    def ways(self) -> Ways:
+        return Ways(self.facts)
 
     @property
     def start_form(self) -> Form | None:

@@ -15,6 +15,7 @@ from engine import ProcessEngine, Upload
 from engine.clock import LOCAL, FrozenClock, local_date
 from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
+from engine.process_engine import PROCESSES
 from engine.store.tables import metadata
 from engine.views import Done, Started
 from engine.workdays import add_workdays
@@ -22,6 +23,8 @@ from engine.workdays import add_workdays
 #: an ordinary Monday morning
 MONDAY = datetime(2026, 3, 16, 9, 0, tzinfo=LOCAL)
 VILLAGE = "石桥村"
+#: what most tests need; who tests another item deploys it
+ITEMS = ("E01_seal_use", "S01_resolution_entry")
 
 REQUEST = {
     "applicant_name": ["张秀英"],
@@ -118,8 +121,8 @@ def county_template(tmp_path_factory: pytest.TempPathFactory) -> CountyTemplate:
     engine = ProcessEngine(f"sqlite:///{place}/county.db", files=place / "files", clock=clock)
     engine.county.load_lists()
     people = load_people(engine, clock)
-    for folder in engine.county.item_folders:
-        engine.repository.deploy(folder)
+    for name in ITEMS:
+        engine.repository.deploy(PROCESSES / name)
     engine.close()
     return CountyTemplate(place, people)
 

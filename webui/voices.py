@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, current_app, g, render_template, request
 from flask_babel import gettext as _
 
 from engine import errors
-from engine.bpmn.form import Form
 from engine.views import Unit
 from webui import forms
 from webui.current import engine
+
+if TYPE_CHECKING:
+    from engine.bpmn.form import Form
 
 blueprint = Blueprint("voices", __name__)
 

@@ -14,6 +14,7 @@ import pytest
 from engine.bpmn.facts import read_facts
 from engine.bpmn.lint import RULES, World, lint
 from engine.bpmn.package import Package, read_files, read_folder
+from engine.connectors import REQUIRED_INPUTS
 from engine.model import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -714,6 +715,7 @@ def _county() -> World:
         roles={role["lane"]: Role(role["code"], tuple(role["incompatible"])) for role in roles},
         parameters={parameter["key"]: parameter["value"] for parameter in parameters},
         registers=registers,
+        topics=REQUIRED_INPUTS,
     )
 
 

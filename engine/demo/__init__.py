@@ -13,6 +13,7 @@ from engine.clock import Clock, FrozenClock, local_date
 from engine.demo.people import load_people
 from engine.demo.story import tell
 from engine.process_engine import ProcessEngine
+from engine.services.jobs import BY_TIME
 from engine.store.tables import appointment, org_unit, person, role
 from engine.workdays import add_workdays
 
@@ -140,6 +141,9 @@ def load(url: str, files: Path) -> None:
     for folder in engine.county.item_folders:
         engine.repository.deploy(folder, by=people.id("郑图南"))
     receipt, code = tell(engine, clock, people, real_now)
+    # The cards are there before anybody looks; pictures and documents follow while the pages are open.
+    while engine.jobs.run_due(kinds=BY_TIME):
+        pass
     engine.county.save_setting(
         "demo", {"offset": 0, "receipt": receipt, "code": code, "village": people.unit("石桥村")}
     )

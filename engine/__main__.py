@@ -67,7 +67,7 @@ def command_line() -> argparse.ArgumentParser:
     serve = command("serve", _serve, "serve the pages of a county", place)
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
-    worker = command("worker", _worker, "do what is due: pictures, documents, ended terms", place, out)
+    worker = command("worker", _worker, "do what is due: timers, limits, openings, pictures, documents", place, out)
     worker.add_argument("--once", action="store_true", help="do what is due now, then stop")
     init = command("init", _init, "make a county with its first administrator", place, out)
     init.add_argument("--county", required=True, help="name of the county")

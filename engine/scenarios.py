@@ -23,6 +23,7 @@ from engine.model import ProcessFacts
 from engine.process_engine import PROCESSES, ProcessEngine
 from engine.services.course import PASSED_KINDS
 from engine.services.deployed import Deployed
+from engine.services.jobs import BY_TIME
 from engine.services.matters import Upload
 from engine.store.tables import document, event_log, notice, process_instance, register_entry, role, task
 from engine.workdays import add_workdays
@@ -228,7 +229,7 @@ class Stage:
         if step["do"] == "advance":
             day = add_workdays(local_date(self._clock.now()), int(step["days"]))
             self._clock.at = start_of(day) + (MONDAY - start_of(local_date(MONDAY)))
-            while self._engine.jobs.run_due():
+            while self._engine.jobs.run_due(kinds=BY_TIME):
                 pass
             return
         if step["do"] in ("message", "object", "suggest"):

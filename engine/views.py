@@ -140,6 +140,8 @@ class Inbox:
     handed_on: int
     #: diary lines of today
     diary_today: int
+    #: messages in the own pages that are not read yet
+    unread: int = 0
 
     @property
     def count(self) -> int:
@@ -604,6 +606,8 @@ class Incident:
     error: str
     due_at: datetime
     attempts: int
+    #: of the matter it belongs to, "" for none
+    receipt: str = ""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ _MENUS: dict[str, tuple[_Entry, ...]] = {
     "cadre": (_INBOX, _Entry("inbox.start", ("inbox.start_item", "inbox.receipt")), _REGISTERS, _DIARY),
     "supervisor": (_Entry("board.board"), _Entry("trace.find", ("trace.matter",)), _REGISTERS, _DIARY),
     "designer": (_Entry("designer.items", ("designer.definition",)),),
-    "administrator": (_Entry("admin.people", ("admin.person", "admin.end")),),
+    "administrator": (_Entry("admin.people", ("admin.person", "admin.end")), _Entry("incidents.incidents")),
 }
 #: four words fit a phone
 _MOST_ENTRIES = 4
@@ -122,6 +122,7 @@ def _words_of_menu() -> dict[str, str]:
         "trace.find": _("查事项"),
         "designer.items": _("流程"),
         "admin.people": _("人员"),
+        "incidents.incidents": _("后台任务"),
     }
 
 

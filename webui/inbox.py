@@ -300,7 +300,8 @@ def _day_asked(today: date) -> date:
 @blueprint.get("/notifications")
 @auth.required()
 def notifications() -> str:
-    """Show what the system told the person."""
-    return render_template(
-        "inbox/notifications.html", notifications=engine().history.notifications(by=g.actor.person_id)
-    )
+    """Show what the system told the person; what was new is marked once, then it is read."""
+    told = engine().history.notifications(by=g.actor.person_id)
+    if any(not each.seen for each in told):
+        engine().history.mark_seen(by=g.actor.person_id)
+    return render_template("inbox/notifications.html", notifications=told)

@@ -14,6 +14,7 @@ from engine.demo.deliberation import tell_deliberation
 from engine.demo.people import load_people
 from engine.demo.story import Storyteller, tell
 from engine.process_engine import ProcessEngine
+from engine.services.jobs import BY_TIME
 from engine.services.permission import BODY_POSTS
 from engine.store.tables import appointment, org_unit, person, role
 from engine.workdays import add_workdays
@@ -143,6 +144,9 @@ def load(url: str, files: Path) -> None:
         engine.repository.deploy(folder, by=people.id("郑图南"))
     tell_deliberation(Storyteller(engine, clock, people, real_now))
     receipt, code = tell(engine, clock, people, real_now)
+    # The cards are there before anybody looks; pictures and documents follow while the pages are open.
+    while engine.jobs.run_due(kinds=BY_TIME):
+        pass
     engine.county.save_setting(
         "demo", {"offset": 0, "receipt": receipt, "code": code, "village": people.unit("石桥村")}
     )

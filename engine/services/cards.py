@@ -15,6 +15,7 @@ from engine.services.messages import Sending
 from engine.services.permission import Directory
 from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
+from engine.store.job_queue import TakenJob
 from engine.store.tables import card, process_instance, task
 
 #: level → posts told besides whoever has the step: the superior, for red the discipline inspection too
@@ -28,7 +29,7 @@ TEXTS = {
 MESSAGE = "card"
 
 
-def look(repository: Repository, transaction: Transaction, job: Row) -> None:
+def look(repository: Repository, transaction: Transaction, job: TakenJob) -> None:
     """Write the card a running limit has earned by now; the job then waits for the next moment of that limit.
 
     After a downtime only the gravest is written: nobody is warned of what has long happened.

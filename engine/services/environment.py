@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from sqlalchemy import ColumnElement, Row, select
 
@@ -60,8 +60,14 @@ class Environment:
                 param=self.functions["param"],
                 post_holders=self._directory.holders,
                 folder=self._definition.facts.activity(element).folder,
+                log=partial(self._log, element),
             ),
             inputs,
+        )
+
+    def _log(self, element: str, kind: str, data: Mapping[str, object], digest: str) -> None:
+        self._transaction.log(
+            self._row.unit_id, kind, instance_id=self._row.id, element=element, data=data, digest=digest
         )
 
     def _due_on(self, row: Row) -> date | None:

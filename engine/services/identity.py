@@ -408,8 +408,13 @@ def _home(connection: Connection, person_id: str) -> str:
 
 
 def _require_administrator(transaction: Transaction, by: str) -> None:
-    if "administrator" not in _actor(transaction.connection, by, transaction.today).sides:
-        raise NotAllowed("人员和岗位由系统管理员管", "系统管理员")
+    require_administrator(transaction.connection, by, transaction.today, "人员和岗位由系统管理员管")
+
+
+def require_administrator(connection: Connection, by: str, today: date, reason: str = "后台任务由系统管理员管") -> None:
+    """Check that a person keeps the system running; NotAllowed with the reason otherwise."""
+    if "administrator" not in _actor(connection, by, today).sides:
+        raise NotAllowed(reason, "系统管理员")
 
 
 def _check_compatible(

@@ -13,6 +13,7 @@ from engine.store.tables import (
     appointment,
     draft,
     event_log,
+    notification,
     org_unit,
     person,
     process_definition,
@@ -49,6 +50,7 @@ def read(connection: Connection, person_id: str, now: datetime) -> Inbox:
         tuple(unmanned),
         _handed_on(connection, person_id),
         _diary_count(connection, person_id, now),
+        _unread(connection, person_id),
     )
 
 
@@ -155,6 +157,11 @@ def _handed_on(connection: Connection, person_id: str) -> int:
         .select_from(process_instance)
         .where(process_instance.c.state == "open", process_instance.c.id.in_(took_part))
     )
+
+
+def _unread(connection: Connection, person_id: str) -> int:
+    unread = select(func.count()).select_from(notification)
+    return connection.scalar(unread.where(notification.c.person_id == person_id, notification.c.seen_at.is_(None)))
 
 
 def _diary_count(connection: Connection, person_id: str, now: datetime) -> int:

@@ -48,18 +48,13 @@ def keep_files(files: FileStore, uploads: Mapping[str, Sequence[Upload]], max_by
     }
 
 
-def load(transaction: Transaction, repository: Repository, instance_id: str, *, lock: bool = False) -> Matter:
-    """Load a matter with its workflow; NotFound when there is none.
-
-    :param lock: nobody else moves it before this transaction ends: for a step that is not its own and may not fail
-        because the receiver is busy.
-    """
+def load(transaction: Transaction, repository: Repository, instance_id: str) -> Matter:
+    """Load a matter with its workflow; NotFound when there is none."""
     connection = transaction.connection
     row = connection.execute(select(process_instance).where(process_instance.c.id == instance_id)).one_or_none()
     if row is None:
         raise NotFound("事项", instance_id)
-    reading = select(instance_state).where(instance_state.c.instance_id == instance_id)
-    state = connection.execute(reading.with_for_update() if lock else reading).one()
+    state = connection.execute(select(instance_state).where(instance_state.c.instance_id == instance_id)).one()
     definition = repository.loaded(connection, definition_row(connection, row.definition_id))
     directory = Directory(connection, row.unit_id, transaction.today)
     environment = Environment(transaction, row, definition, directory)

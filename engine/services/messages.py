@@ -88,7 +88,7 @@ def _hand_on(
     )
     if target is not None and target not in moving:
         _keep(transaction, sending, delivered_to=target)
-        receiver = matters.load(transaction, repository, target, lock=True)
+        receiver = matters.load(transaction, repository, target)
         if not receiver.workflow.receive(sending.name, sending.payload):
             raise StepFailed(element, f"消息〈{sending.name}〉没有送到：对方已经不等了")
         settle(repository, transaction, receiver, Act(by=None, origin="message"), moving)

@@ -19,10 +19,11 @@ from engine.services.permission import Directory
 from engine.services.reconcile import Act
 from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
+from engine.store.job_queue import TakenJob
 from engine.store.tables import job, org_unit, process_definition, process_instance
 
 
-def plan(repository: Repository, transaction: Transaction, row: Row) -> None:
+def plan(repository: Repository, transaction: Transaction, row: TakenJob) -> None:
     """Queue the openings of an item's latest period; come back at the next one.
 
     Periods that passed while nothing ran are not made up for one by one: the latest one only.
@@ -106,7 +107,7 @@ def _spread(now: datetime, moment: datetime, unit_id: str, item_id: str, minutes
     return begins + min(timedelta(minutes=minutes), day_ends - begins) * share
 
 
-def open_one(repository: Repository, transaction: Transaction, row: Row) -> None:
+def open_one(repository: Repository, transaction: Transaction, row: TakenJob) -> None:
     """Open the matter of one unit and period, unless it is there.
 
     Its promise runs from the moment the period began and the data holds ``period``: neither the turn the unit had

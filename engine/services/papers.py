@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Row, select, update
+from collections.abc import Callable
+
+from sqlalchemy import select, update
 
 from engine.pictures import clean
 from engine.services.repository import Repository, definition_row
 from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store.files import FileStore
+from engine.store.job_queue import TakenJob
 from engine.store.tables import attachment, document, process_instance
 from engine.typesetting import typeset
+
+#: what a job writes, in one transaction with being done
+Effect = Callable[[Transaction], object]
 
 
 class Papers:
@@ -20,30 +26,29 @@ class Papers:
         self._repository = repository
         self._files = files
 
-    def clean_picture(self, row: Row) -> None:
+    def clean_picture(self, job: TakenJob) -> Effect:
         """Draw a photo anew: no position, no comment."""
-        attachment_id = row.payload["attachment_id"]
+        attachment_id = job.payload["attachment_id"]
         with self._work.read() as connection:
             sha256 = connection.scalar(select(attachment.c.sha256).where(attachment.c.id == attachment_id))
         kept = self._files.put(clean(self._files.read(sha256)))
-        with self._work.write() as transaction:
-            _set_picture(transaction, attachment_id, "ready", kept)
+        return lambda transaction: _set_picture(transaction, attachment_id, "ready", kept)
 
-    def give_up_picture(self, transaction: Transaction, row: Row) -> None:
+    def give_up_picture(self, transaction: Transaction, job: TakenJob) -> None:
         """Let the person know that the picture cannot be opened."""
-        _set_picture(transaction, row.payload["attachment_id"], "failed", None)
+        _set_picture(transaction, job.payload["attachment_id"], "failed", None)
 
-    def render_document(self, row: Row) -> None:
+    def render_document(self, job: TakenJob) -> Effect:
         """Set a document from the data that was kept in the step's transaction."""
         with self._work.read() as connection:
-            paper = connection.execute(select(document).where(document.c.id == row.payload["document_id"])).one()
+            paper = connection.execute(select(document).where(document.c.id == job.payload["document_id"])).one()
             definition_id = connection.scalar(
                 select(process_instance.c.definition_id).where(process_instance.c.id == paper.instance_id)
             )
             deployed = self._repository.loaded(connection, definition_row(connection, definition_id))
         kept = self._files.put(typeset(deployed.package.files[f"{paper.template}.typ"], paper.data))
-        with self._work.write() as transaction:
-            transaction.connection.execute(update(document).where(document.c.id == paper.id).values(sha256=kept))
+        made = update(document).where(document.c.id == paper.id).values(sha256=kept)
+        return lambda transaction: transaction.connection.execute(made)
 
 
 def _set_picture(transaction: Transaction, attachment_id: str, state: str, preview: str | None) -> None:

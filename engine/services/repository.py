@@ -212,7 +212,7 @@ def put_into_force(
     if start.timer:
         _plan_openings(transaction, package.id)
     transaction.log(
-        _county_id(transaction.connection),
+        county_id(transaction.connection),
         "deployed",
         actor_id=by,
         data={"item": package.id, "version": version, "digest": package.digest},
@@ -266,7 +266,8 @@ def _keep_files(connection: Connection, package: Package) -> None:
         connection.execute(insert(deployment_file), new)
 
 
-def _county_id(connection: Connection) -> str:
+def county_id(connection: Connection) -> str:
+    """Return the unit at the top; "" before there is one."""
     return connection.scalar(select(org_unit.c.id).where(org_unit.c.parent_id.is_(None)).order_by(org_unit.c.id)) or ""
 
 

@@ -8,8 +8,10 @@ from datetime import date, datetime, time, timedelta
 from sqlalchemy import Row, delete, insert, select, update
 
 from engine.clock import LOCAL, local_date
+from engine.connectors.outbox import tell
 from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
 from engine.identifiers import new_id
+from engine.masking import mask_numbers
 from engine.services import inbox, matters, messages, parameters, task_page
 from engine.services.identity import check_code
 from engine.services.matters import Upload
@@ -19,7 +21,7 @@ from engine.services.repository import Repository
 from engine.services.staffing import reassign
 from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store.files import FileStore
-from engine.store.tables import attachment, comment, draft, notification, process_instance, recusal, task
+from engine.store.tables import attachment, comment, draft, process_instance, recusal, task
 from engine.views import Attachment, Done, Inbox, TaskView
 from engine.workdays import workdays_between
 
@@ -298,13 +300,15 @@ class Tasks:
             return _remind(transaction, Directory(transaction.connection, row.unit_id, transaction.today), row, None)
 
     def comment(self, matter_id: str, *, by: str, text: str) -> None:
-        """写监督意见: a line beside the matter; it moves nothing."""
+        """写监督意见: a line beside the matter; it moves nothing, but whoever has the open steps is told (督办)."""
         if not text.strip():
             raise InvalidForm({"text": "请写下意见"})
         with self._work.write() as transaction:
-            row, _ = self._seen_matter(transaction, matter_id, by)
+            row, directory = self._seen_matter(transaction, matter_id, by)
             _note(transaction, matter_id, by, "comment", text)
             transaction.log(row.unit_id, "commented", instance_id=matter_id, actor_id=by)
+            said = mask_numbers(text.strip()[:200]).replace("{", "｛")
+            _tell_assignees(transaction, directory, row, f"〈{{step}}〉有新的意见：{said}", but=by)
 
     def _seen_matter(self, transaction: Transaction, matter_id: str, by: str) -> tuple[Row, Directory]:
         """Return a matter this person's posts let him see; NotFound when there is none, or not for him."""
@@ -328,7 +332,7 @@ def _remind(transaction: Transaction, directory: Directory, row: Row, by: str | 
     if row.state != "open":
         raise Conflict(row.receipt)
     _check_not_reminded(transaction, row.id, by)
-    told = _tell_assignees(transaction, directory, row)
+    told = _tell_assignees(transaction, directory, row, f"有人催办〈{{step}}〉：{row.subject}")
     _note(transaction, row.id, by, "reminded", "催办")
     transaction.log(row.unit_id, "reminded", instance_id=row.id, actor_id=by)
     return told
@@ -359,24 +363,24 @@ def _check_not_reminded(transaction: Transaction, matter_id: str, by: str | None
         raise Refused("reminded_today", "今天已经催过了", remedy="请明天再催，或者打监督电话")
 
 
-def _tell_assignees(transaction: Transaction, directory: Directory, row: Row) -> tuple[str, ...]:
+def _tell_assignees(
+    transaction: Transaction, directory: Directory, row: Row, text: str, *, but: str | None = None
+) -> tuple[str, ...]:
+    """Tell whoever has the open steps; return post and name of each. ``{step}`` in the text is the step's name."""
     told: list[str] = []
     for each in transaction.connection.execute(
         select(task).where(task.c.instance_id == row.id, task.c.state == "open")
     ):
         people = [each.assignee_id] if each.assignee_id else list(directory.holders(each.role))
         people = people or list(directory.holders("TG"))
-        for person_id in people:
-            transaction.connection.execute(
-                insert(notification).values(
-                    id=new_id(),
-                    instance_id=row.id,
-                    person_id=person_id,
-                    text=f"有人催办〈{each.step}〉：{row.subject}",
-                    channel="pages",
-                    at=transaction.now,
-                    call_key=f"remind:{new_id()}",
-                )
+        for person_id in (person_id for person_id in people if person_id != but):
+            tell(
+                transaction.connection,
+                transaction.now,
+                instance_id=row.id,
+                person_id=person_id,
+                text=text.replace("{step}", each.step),
+                key=f"said:{new_id()}",
             )
             told.append(directory.title(person_id, each.lane))
     return tuple(told)

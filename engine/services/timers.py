@@ -46,7 +46,7 @@ def follow(
 
 def move(connection: Connection, job_id: str, due_at: datetime) -> None:
     """Let a job come due at another moment, as if it had never been tried."""
-    values = {"due_at": due_at, "state": "open", "attempts": 0, "error": "", "leased_by": None, "leased_until": None}
+    values = {"due_at": due_at, "state": "open", "attempts": 0, "error": "", "taken_by": None, "taken_until": None}
     connection.execute(update(job).where(job.c.id == job_id).values(**values))
 
 

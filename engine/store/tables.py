@@ -419,8 +419,8 @@ job = Table(
     #: 0: a person waits for it; 1: it waits for its time
     Column("priority", Integer, nullable=False, default=0),
     #: the worker that has it, and until when: a worker that never comes back loses it
-    Column("leased_by", String(40)),
-    Column("leased_until", Moment),
+    Column("taken_by", String(40)),
+    Column("taken_until", Moment),
     Index(
         "ix_job_due_open",
         "priority",
@@ -501,6 +501,8 @@ register_entry = Table(
     Column("year", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     Column("data", JSON, nullable=False),
+    #: the log holds a digest of number and data under this salt
+    Column("salt", String(32), nullable=False, default=""),
     _ref("instance_id", "process_instance.id", nullable=True),
     Column("call_key", String(100), nullable=False, unique=True),
     _ref("corrects", "register_entry.id", nullable=True),

@@ -16,6 +16,7 @@ from engine.errors import InvalidForm, NotFound, Refused
 from engine.identifiers import new_id
 from engine.process_engine import PROCESSES
 from engine.services import matters
+from engine.services.jobs import BY_TIME
 from engine.services.unit_of_work import Transaction
 from engine.store.tables import appointment, event_log, motion, notice, objection, parameter, submission, task
 from engine.views import Started
@@ -45,7 +46,7 @@ class Motion:
 
     def wait(self, days: int) -> None:
         self.county.later(days)
-        while self.county.engine.jobs.run_due():
+        while self.county.engine.jobs.run_due(kinds=BY_TIME):
             pass
 
     def propose(self) -> None:

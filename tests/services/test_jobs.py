@@ -9,8 +9,9 @@ from sqlalchemy import insert, update
 
 from engine.errors import NotFound
 from engine.identifiers import new_id
-from engine.services.jobs import LEASE, RETRY_MINUTES
+from engine.services.jobs import RETRY_MINUTES
 from engine.store.files import FileStore
+from engine.store.job_queue import LEASE
 from engine.store.tables import attachment, job
 
 DAMAGED = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + b"no picture" * 100
@@ -65,7 +66,7 @@ def test_a_job_is_done_once(county):
 def test_a_job_that_another_worker_has_taken_is_left_to_it(county):
     county.ask()
     with county.engine.database.write() as connection:
-        connection.execute(update(job).values(leased_by="another", leased_until=county.clock.now() + LEASE))
+        connection.execute(update(job).values(taken_by="another", taken_until=county.clock.now() + LEASE))
     assert county.engine.jobs.run_due() == 0
     county.clock.at += LEASE
     assert county.engine.jobs.run_due() == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from sqlalchemy import select
 
 from engine.store.tables import event_log, message, process_instance
@@ -144,3 +146,45 @@ def test_an_answer_given_at_once_reaches_the_sender_at_the_end_of_its_step(count
     matter = ask(county)
     send(county, matter)
     assert places(county, matter.matter_id) == ["b"]
+
+
+def test_messages_in_both_directions_at_once_lose_and_double_nothing(county):
+    """Two villages ask each other, eight times each, from two threads."""
+    for name, there in (("east", "柳湾村"), ("west", "石桥村")):
+        asked = ASKING.replace(
+            '<camunda:inputParameter name="subject">修渠</camunda:inputParameter>',
+            f'<camunda:inputParameter name="unit">{county.people.unit(there)}</camunda:inputParameter>',
+        )
+        enforce(county, item(name, asked, ASKING_FLOWS, declared=MESSAGES))
+    at_once = (
+        '<startEvent id="s2"><messageEventDefinition id="d2" messageRef="M"/></startEvent>'
+        + thrower("answer", "R", "passed:=true") + '<endEvent id="e2"/>'
+    )  # fmt: skip
+    enforce(county, item("answering", at_once, "s2 -> answer\nanswer -> e2", declared=MESSAGES))
+    asked = {
+        name: [begin(county, name, village) for _ in range(8)]
+        for name, village in (("east", "石桥村"), ("west", "柳湾村"))
+    }
+    problems: list[Exception] = []
+
+    def run(matters, village):
+        try:
+            for matter in matters:
+                clerk = county.post("CL", village)
+                county.engine.tasks.complete(county.task(matter, clerk), by=clerk, data={})
+        except Exception as problem:
+            problems.append(problem)
+
+    threads = [
+        threading.Thread(target=run, args=(asked["east"], "石桥村")),
+        threading.Thread(target=run, args=(asked["west"], "柳湾村")),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert all(places(county, matter.matter_id) == ["b"] for each in asked.values() for matter in each)
+    assert len(child(county)) == 16
+    assert len({row.call_key for row in rows(county, message)}) == len(rows(county, message)) == 32
+    assert county.engine.history.verify().whole

@@ -13,6 +13,8 @@ from engine.connectors import registers
 from engine.connectors.call import Call
 from engine.errors import NotFound, Refused
 from engine.identifiers import new_id
+from engine.services.unit_of_work import Transaction
+from engine.store import event_log
 from engine.store.tables import process_instance, register_entry
 
 
@@ -142,9 +144,14 @@ def call(county):
             functions = {"completed_by": lambda step: "", "holders": lambda lane: (), "find_hands": lambda steps: ()}
             functions |= {"param": lambda key: None, "post_holders": lambda code: ()}
             key = key or new_id()
-            return connector(
-                Call(connection, county.clock.now(), matter, "Service_enter", key, **facts, **functions), inputs
+            transaction = Transaction(connection, county.clock.now())
+            functions["log"] = lambda kind, data, digest: transaction.log(
+                matter.unit_id, kind, instance_id=matter.id, data=data, digest=digest
             )
+            made = Call(connection, transaction.now, matter, "Service_enter", key, **facts, **functions)
+            answer = connector(made, inputs)
+            event_log.append(connection, transaction.events)
+            return answer
 
     return do
 

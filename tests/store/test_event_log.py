@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 
 import pytest
+from sqlalchemy import text
 
 from engine import ProcessEngine
 from engine.clock import FrozenClock
@@ -237,3 +238,29 @@ def test_the_log_holds_no_personal_data(told):
 def test_the_same_answers_leave_different_digests(told):
     digests = [row[11] for row in told.contents()["event_log"] if row[4] == "Start_apply"]
     assert len(digests) == 2 and len(set(digests)) == 2
+
+
+def test_a_changed_register_entry_is_named(county):
+    stamped(county)
+    assert county.engine.history.verify().whole
+    with county.engine.database.write() as connection:
+        connection.execute(text("drop trigger register_entry_no_update"))
+        connection.execute(text("update register_entry set data = json_set(data, '$.copies', 9)"))
+    assert [broken.reason for broken in county.engine.history.verify().broken] == ["台账里这一条被改动过"]
+
+
+def test_a_missing_register_entry_is_named(county):
+    stamped(county)
+    with county.engine.database.write() as connection:
+        connection.execute(text("drop trigger register_entry_no_delete"))
+        connection.execute(text("delete from register_entry"))
+    assert [broken.reason for broken in county.engine.history.verify().broken] == ["台账里这一条不见了"]
+
+
+def stamped(county):
+    """Let one request be stamped and registered."""
+    matter = county.ask()
+    county.register(matter)
+    county.approve(matter)
+    county.complete(matter, county.post("SK"), {"compare.decision": "agree"})
+    county.complete(matter, county.post("SK"), {"stamped_copies": "2"}, files=("scan",))

@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 
 from engine.clock import LOCAL
+from engine.store.tables import job
 from webui.app import create_app
 
 
@@ -61,3 +62,13 @@ def test_a_cadre_who_supervises_nobody_is_not_let_in(county, visit):
 def test_the_board_is_the_first_word_of_a_supervisors_menu(county, visit):
     page = visit(township(county, "TD")).text
     assert 'href="/board" aria-current="page"' in page
+
+
+def test_what_was_given_up_is_listed_for_the_administrator_alone(county, visit):
+    county.ask()
+    with county.engine.database.write() as connection:
+        connection.execute(job.update().where(job.c.kind == "picture.clean").values(state="failed", error="坏了"))
+    administrator = next(id for (_, code), id in county.people.posts.items() if code == "SA")
+    page = visit(administrator, "/admin/incidents").text
+    assert "1 件试了几次都没办成" in page and "处理照片" in page and "坏了" in page and "再试一次" in page
+    assert visit(county.post("SB"), "/admin/incidents").status_code == 403

@@ -45,8 +45,8 @@ def _add_columns() -> None:
         ("task", sa.Column("provisional", sa.Boolean(), nullable=False, server_default=sa.false())),
         ("job", sa.Column("instance_id", sa.String(36))),
         ("job", sa.Column("priority", sa.Integer(), nullable=False, server_default="0")),
-        ("job", sa.Column("leased_by", sa.String(40))),
-        ("job", sa.Column("leased_until", Moment())),
+        ("job", sa.Column("taken_by", sa.String(40))),
+        ("job", sa.Column("taken_until", Moment())),
     ):
         op.add_column(table, column)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 Severity = Literal["error", "warning", "info"]
@@ -85,13 +87,13 @@ class Activity:
     position: int
     line: int
     documentation: str = ""
-    #: file name of the form
+    #: name of the form's file inside the package
     form: str = ""
     #: id of the decision of a businessRuleTask
     decision: str = ""
     #: connector of a serviceTask
     topic: str = ""
-    #: variable that takes the answer of a decision or a connector
+    #: variable that takes the answer of a decision or a connector; of a call, all that it hands back, by blank
     result: str = ""
     #: process id called by a callActivity
     called: str = ""
@@ -113,6 +115,8 @@ class Activity:
     separate: tuple[str, ...] = ()
     #: field names that may be disclosed at this step
     disclose: tuple[str, ...] = ()
+    #: folder of its diagram inside the package, "" for the main diagram
+    folder: str = ""
 
     @property
     def instruction(self) -> str:
@@ -179,10 +183,38 @@ class ProcessFacts:
     legal_basis: tuple[LegalBasis, ...] = ()
     start_form: str = ""
     disclose: tuple[str, ...] = field(default=())
+    #: the processes it calls, and those that they call
+    called: tuple[ProcessFacts, ...] = ()
 
     def activity(self, id: str) -> Activity:
-        """Return the activity with that id; KeyError when the diagram has none."""
-        for activity in self.activities:
-            if activity.id == id:
-                return activity
-        raise KeyError(id)
+        """Return the activity with that id, also of a called process; KeyError when no diagram has one."""
+        return self._by_id[id][0]
+
+    def owner(self, id: str) -> ProcessFacts:
+        """Return the process, this or a called one, in whose diagram that id stands; KeyError."""
+        return self._by_id[id][1]
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, tuple[Activity, ProcessFacts]]:
+        return {activity.id: (activity, process) for process in self.processes for activity in process.activities}
+
+    @property
+    def processes(self) -> tuple[ProcessFacts, ...]:
+        """This and all called processes."""
+        return (self, *self.called)
+
+    def process_called_by(self, activity: Activity) -> ProcessFacts | None:
+        """Return the process a call activity calls; None for every other node."""
+        return next((each for each in self.called if activity.called and each.id == activity.called), None)
+
+    def in_order(self) -> Iterator[Activity]:
+        """Yield the nodes as a person would tell them: a called process once, behind its first call."""
+        told: set[str] = set()
+        todo = list(reversed(self.activities))
+        while todo:
+            activity = todo.pop()
+            yield activity
+            inner = self.process_called_by(activity)
+            if inner is not None and inner.id not in told:
+                told.add(inner.id)
+                todo.extend(reversed(inner.activities))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.clock import Clock
 from engine.services import parameters
 from engine.services.county import County
+from engine.services.disclosure import Disclosure
 from engine.services.history import History
 from engine.services.identity import Identity
 from engine.services.jobs import Jobs
@@ -51,6 +52,7 @@ class ProcessEngine:
         self.history = History(work, self.repository, store)
         self.identity = Identity(work, self.repository)
         self.registers = Registers(work)
+        self.disclosure = Disclosure(work, self.repository)
         #: what only a demo county can do; set where one is opened, None otherwise
         self.demo: Demo | None = None
         demo = self.county.setting("demo")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,17 +13,19 @@ from pathlib import Path
 import jsonschema
 from sqlalchemy import insert, select
 
+from engine.bpmn.decisions import read_decisions
 from engine.clock import LOCAL, FrozenClock, local_date, start_of
 from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
 from engine.errors import EngineError, InvalidFile, NotFound
 from engine.identifiers import new_id
+from engine.model import ProcessFacts
 from engine.process_engine import PROCESSES, ProcessEngine
 from engine.services.course import PASSED_KINDS
 from engine.services.deployed import Deployed
 from engine.services.jobs import BY_TIME
 from engine.services.matters import Upload
-from engine.store.tables import document, event_log, process_instance, register_entry, role, task
+from engine.store.tables import document, event_log, notice, process_instance, register_entry, role, task
 from engine.workdays import add_workdays
 
 #: scenarios begin on an ordinary Monday morning
@@ -44,10 +46,31 @@ class Coverage:
     taken_flows: set[str] = field(default_factory=set)
     taken_rows: set[tuple[str, str]] = field(default_factory=set)
     taken_refusals: set[tuple[str, str]] = field(default_factory=set)
+    #: the same of the processes it calls: all items that call them take it together
+    called: Coverage | None = None
 
     @property
     def total(self) -> int:
         return len(self.flows) + len(self.rows) + len(self.refusals)
+
+    def take(self, flows: Set[str], rows: Set[tuple[str, str]], refusals: Set[tuple[str, str]]) -> None:
+        """Note what was taken, here and in what is called."""
+        self.taken_flows |= flows
+        self.taken_rows |= rows
+        self.taken_refusals |= refusals
+        if self.called is not None:
+            self.called.take(flows, rows, refusals)
+
+    def with_taken(self, other: Coverage) -> Coverage:
+        """Return what both count and have taken together."""
+        return Coverage(
+            self.flows | other.flows,
+            self.rows | other.rows,
+            self.refusals | other.refusals,
+            self.taken_flows | other.taken_flows,
+            self.taken_rows | other.taken_rows,
+            self.taken_refusals | other.taken_refusals,
+        )
 
     @property
     def missed(self) -> list[str]:
@@ -126,21 +149,43 @@ class Stage:
             self._lanes = dict(connection.execute(select(role.c.lane, role.c.code)).all())
             self._deployed = engine.repository.deployed(item.definition_id)
         self.coverage = count(self._deployed)
+        self._known: dict[str, Mapping] = {}
+        #: the persons of the last attendance list, in its order
+        self._seats: list[str] = []
 
     def play(self, scenario: Mapping) -> str:
         """Play one scenario; return what came out otherwise than expected."""
+        self._known[str(scenario["name"])] = scenario
+        self._seats = []
         self._clock.at = MONDAY
         try:
-            unit = str(scenario["start"]["unit"])
-            self._give(unit, scenario.get("given", {}))
-            matter = self._start(unit, scenario["start"])
-            for number, step in enumerate(scenario["steps"], 1):
+            begun = self._begin(scenario)
+            unit = str(begun["start"]["unit"])
+            self._give(unit, begun.get("given", {}))
+            matter = self._start(unit, begun["start"])
+            before = 0
+            for number, step in enumerate((*begun["steps"], *scenario["steps"]), 1 - len(begun["steps"])):
+                before = self._passed(matter) if number == 1 else before
                 problem = self._try(matter, unit, step)
                 if problem:
                     return f"第 {number} 步（{step.get('task') or step['do']}）{problem}"
-            return self._compare(matter, scenario["expect"])
+            return self._compare(matter, scenario["expect"], before if begun["steps"] else 0)
         except (EngineError, KeyError) as error:
             return f"没有办成：{error!r}"
+
+    def _begin(self, scenario: Mapping) -> Mapping:
+        """Return where a scenario begins: its own start, or all that the scenario named in ``after`` has done."""
+        if "after" not in scenario:
+            return {**scenario, "steps": ()}
+        earlier = self._known[str(scenario["after"])]
+        begun = self._begin(earlier)
+        return {**begun, "steps": (*begun["steps"], *earlier["steps"])}
+
+    def _passed(self, matter: _Matter) -> int:
+        """Return how many nodes the matter has passed."""
+        with self._engine.database.read() as connection:
+            kinds = connection.scalars(select(event_log.c.kind).where(event_log.c.instance_id == matter.id))
+            return sum(kind in PASSED_KINDS for kind in kinds)
 
     # --- acts -------------------------------------------------------------------------------------------------------
 
@@ -187,8 +232,8 @@ class Stage:
             while self._engine.jobs.run_due(kinds=BY_TIME):
                 pass
             return
-        if step["do"] == "message":
-            self._message(matter, unit, step)
+        if step["do"] in ("message", "object", "suggest"):
+            {"message": self._message, "object": self._object, "suggest": self._suggest}[step["do"]](matter, unit, step)
             return
         task_id = self._task(matter, str(step["task"]))
         by = self._person(unit, str(step["by"]))
@@ -220,6 +265,19 @@ class Stage:
             note=data.get("note", [""])[0],
             files=files,
         )
+
+    def _object(self, matter: _Matter, unit: str, step: Mapping) -> None:
+        """Raise an objection to the notice of this matter that is on show."""
+        with self._engine.database.read() as connection:
+            notice_id = connection.scalar(
+                select(notice.c.id).where(notice.c.instance_id == matter.id, notice.c.state == "shown")
+            )
+        data, _ = self._values(unit, step.get("data", {}), None, None)
+        self._engine.disclosure.object(str(notice_id), data=data)
+
+    def _suggest(self, matter: _Matter, unit: str, step: Mapping) -> None:
+        data, _ = self._values(unit, step.get("data", {}), None, None)
+        self._engine.disclosure.suggest(self._people.unit(unit), data=data)
 
     # --- references -------------------------------------------------------------------------------------------------
 
@@ -262,12 +320,25 @@ class Stage:
                 if text.startswith("@photo"):
                     name = f"{text.removeprefix('@')}.png"
                     files.setdefault(key, []).append(Upload(name, io.BytesIO(sample_picture())))
+                elif text.startswith("@seats:"):
+                    page = self._engine.tasks.open(str(task_id), by=str(by))
+                    values[key] = self._attendance(text, [choice.value for choice in page.choices[key]])
+                elif text.startswith("@seat:"):
+                    values.setdefault(key, []).append(self._seats[int(text.removeprefix("@seat:")) - 1])
                 elif text == "@basis":
                     page = self._engine.tasks.open(str(task_id), by=str(by))
                     values.setdefault(key, []).append(page.choices[key][0].value)
                 else:
                     values.setdefault(key, []).append(self._person(unit, text) if text.startswith("@") else text)
         return values, files
+
+    def _attendance(self, text: str, people: list[str]) -> list[str]:
+        """Seat people as ``@seats:present=21,recused=1`` says, in the order of the list; the rest is absent."""
+        self._seats = people
+        wanted = [part.partition("=")[::2] for part in text.removeprefix("@seats:").split(",")]
+        choices = [choice for choice, count in wanted for _ in range(int(count))]
+        choices += ["absent"] * (len(people) - len(choices))
+        return [f"{person_id}={choice}" for person_id, choice in zip(people, choices, strict=True)]
 
     def _task(self, matter: _Matter, element: str) -> str:
         with self._engine.database.read() as connection:
@@ -283,7 +354,8 @@ class Stage:
 
     # --- what came of it --------------------------------------------------------------------------------------------
 
-    def _compare(self, matter: _Matter, expect: Mapping) -> str:
+    def _compare(self, matter: _Matter, expect: Mapping, before: int) -> str:
+        """Compare what came of a matter; the path is that behind the first ``before`` nodes."""
         with self._engine.database.read() as connection:
             row = connection.execute(select(process_instance).where(process_instance.c.id == matter.id)).one()
             events = connection.execute(
@@ -304,7 +376,7 @@ class Stage:
         got = {
             "state": row.state,
             "refused": {"reason": (row.refusal or {}).get("code")} if row.refusal else None,
-            "path": [event.element for event in events if event.kind in PASSED_KINDS],
+            "path": [event.element for event in events if event.kind in PASSED_KINDS][before:],
             "entries": {code: entries.count(code) for code in entries},
             "documents": list(templates),
             "assignee": {each.element: self._posts_of(each.assignee_id) for each in assignees},
@@ -317,18 +389,19 @@ class Stage:
 
     def _take(self, events: Sequence, refusal: Mapping | None) -> None:
         facts = self._deployed.facts
-        for event in events:
-            self.coverage.taken_flows |= set(str(event.data.get("flow") or "").split())
-            if event.data.get("rows"):
-                decision = facts.activity(event.element).decision
-                self.coverage.taken_rows |= {(decision, str(row)) for row in event.data["rows"]}
+        flows = {flow for event in events for flow in str(event.data.get("flow") or "").split()}
+        rows = {
+            (facts.activity(event.element).decision, str(row))
+            for event in events
+            for row in event.data.get("rows") or ()
+        }
+        refusals: set[tuple[str, str]] = set()
         if refusal:
             done = [event.element for event in events if event.kind == "completed"]
             last = facts.activity(done[-1]) if done else None
-            self.coverage.taken_refusals |= {(last.form if last else "", str(refusal["code"]))}
-            self.coverage.taken_refusals |= {
-                (table, str(refusal["code"])) for table in self._deployed.definition.tables
-            }
+            code = str(refusal["code"])
+            refusals = {(last.form if last else "", code), *((id, code) for id in self._deployed.definition.tables)}
+        self.coverage.take(flows, rows, refusals)
 
 
 @dataclass(frozen=True)
@@ -340,18 +413,27 @@ class _Matter:
 
 def count(deployed: Deployed) -> Coverage:
     """Count from the files what there is to take: flows, rows of every table, refusal codes of tables and forms."""
-    tables = deployed.definition.tables
+    processes = deployed.facts.processes
+    coverage = _counted(deployed, processes[:1], lambda name: "/" not in name)
+    coverage.called = _counted(deployed, processes[1:], lambda name: "/" in name)
+    return coverage
+
+
+def _counted(deployed: Deployed, processes: Sequence[ProcessFacts], belongs: Callable[[str], bool]) -> Coverage:
+    files = deployed.package.files
+    names = [name for name in files if name.endswith(".dmn") and belongs(name)]
+    tables = {id: table for name in names for id, table in read_decisions(files[name]).items()}
     refusals = {
         (name, option.value)
         for name, form in deployed.forms.items()
         for each in form.fields
-        if each.key == "refusal.code"
+        if belongs(name) and each.key == "refusal.code"
         for option in each.options
     }
     for table_id, table in tables.items():
         refusals |= {(table_id, code) for code in table.output_literals("code") - {""}}
     return Coverage(
-        flows={flow.id for flow in deployed.facts.flows},
+        flows={flow.id for process in processes for flow in process.flows},
         rows={(table_id, rule.id) for table_id, table in tables.items() for rule in table.rules},
         refusals=refusals,
     )

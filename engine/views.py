@@ -608,3 +608,51 @@ class Incident:
     attempts: int
     #: of the matter it belongs to, "" for none
     receipt: str = ""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A notice as everybody may read it."""
+
+    id: str
+    title: str
+    #: masked
+    text: str
+    item_name: str
+    #: 回执号 of the matter
+    receipt: str
+    unit: Unit
+    channels: tuple[str, ...]
+    posted_on: date
+    ends_on: date
+    #: shown, ended, withdrawn, replaced
+    state: str
+    reason: str
+    clock: Clock
+    #: objections are still taken
+    is_open: bool
+    #: (outcome, answer, when) of the objections answered so far
+    answers: tuple[tuple[str, str, datetime], ...]
+
+
+@dataclass(frozen=True)
+class Filed:
+    """An objection or a suggestion has been taken; the code is shown once."""
+
+    receipt: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What became of an objection or a suggestion."""
+
+    #: objection, suggestion
+    kind: str
+    receipt: str
+    text: str
+    at: datetime
+    state: str
+    outcome: str
+    answer: str
+    answered_at: datetime | None

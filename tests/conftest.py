@@ -20,6 +20,7 @@ from engine.clock import LOCAL, FrozenClock, local_date
 from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
 from engine.identifiers import new_id
+from engine.process_engine import PROCESSES
 from engine.store.migration import migrate
 from engine.store.session import Database
 from engine.store.tables import metadata
@@ -30,6 +31,8 @@ from tests import postgresql
 #: an ordinary Monday morning
 MONDAY = datetime(2026, 3, 16, 9, 0, tzinfo=LOCAL)
 VILLAGE = "石桥村"
+#: what most tests need; who tests another item deploys it
+ITEMS = ("E01_seal_use", "S01_resolution_entry")
 
 REQUEST = {
     "applicant_name": ["张秀英"],
@@ -260,8 +263,8 @@ def county_templates(
         engine = ProcessEngine(url, files=place / "files", clock=clock)
         engine.county.load_lists()
         people = load_people(engine, clock)
-        for folder in engine.county.item_folders:
-            engine.repository.deploy(folder)
+        for name in ITEMS:
+            engine.repository.deploy(PROCESSES / name)
         engine.close()
         return CountyTemplate(url, people)
 

@@ -28,7 +28,22 @@ from engine.errors import EngineError
 from webui.current import EXTENSION, engine
 
 # isort: split
-from webui import admin, auth, board, demo, designer, errors, forms, frame, inbox, incidents, portal, trace, words
+from webui import (
+    admin,
+    auth,
+    board,
+    demo,
+    designer,
+    errors,
+    forms,
+    frame,
+    inbox,
+    incidents,
+    portal,
+    trace,
+    voices,
+    words,
+)
 
 __all__ = ["create_app", "engine", "serve"]
 
@@ -93,7 +108,7 @@ def create_app(engine: ProcessEngine, *, secret: str, demo: bool, secure: bool, 
 
 
 def _add_pages(app: Flask) -> None:
-    for part in (auth, portal, inbox, trace, board, designer, admin, incidents):
+    for part in (auth, portal, voices, inbox, trace, board, designer, admin, incidents):
         app.register_blueprint(part.blueprint)
     if app.config["SIHUA_DEMO"]:
         app.register_blueprint(demo.blueprint)

@@ -45,7 +45,7 @@ def board() -> str:
         "board/board.html",
         board=found,
         say=_sentence(found),
-        rows=[row for row in found.rows if row.state in FILTERS[only]],
+        rows=[row for row in found.rows if row.state in FILTERS[only] or (only == "still" and row.unmanned)],
         only=only,
         filters=FILTER_WORDS,
         pills=PILLS,

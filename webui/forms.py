@@ -25,6 +25,8 @@ _KNOWN_INPUTS = {"phone": ("tel", "tel"), "applicant_name": ("", "name")}
 _SHORT = 12
 #: components that ask nothing → how they are shown
 _BLOCKS = {"text": "note", "group": "heading"}
+#: stands between the key of an attendance list and the id of a person
+SEAT = "~"
 _ANY_PAPER = "image/*,.pdf"
 _LONGEST_NAME = 120
 
@@ -40,6 +42,15 @@ class OptionView:
     checked: bool = False
     #: fields asked for only when this option is chosen
     followers: tuple[FieldView, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeatView:
+    """A person of an attendance list; ``name`` is that of his radio buttons."""
+
+    name: str
+    label: str
+    chosen: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,8 @@ class FieldView:
     #: files: what may be chosen, and whether several
     accept: str = ""
     multiple: bool = False
+    #: one row per person: what was chosen for whom
+    seats: tuple[SeatView, ...] = ()
     #: field whose value decides whether this one is asked, and the values that ask for it
     when_key: str = ""
     when_values: tuple[str, ...] = ()
@@ -111,8 +124,17 @@ def raw(submitted: MultiDict[str, str], form: Form | None) -> dict[str, list[str
 
     Every field is there, empty when nothing was sent for it, so that a box left empty stays empty.
     """
-    asked = [field.key for field in form.fields if field.type != "filepicker"] if form else []
-    return {key: _without_blanks(submitted.getlist(key)) for key in asked}
+    asked = [field for field in form.fields if field.type != "filepicker"] if form else []
+    return {
+        field.key: _seats(submitted, field.key) if field.rows else _without_blanks(submitted.getlist(field.key))
+        for field in asked
+    }
+
+
+def _seats(submitted: MultiDict[str, str], key: str) -> list[str]:
+    """Return ``id=choice`` for each person of an attendance list: every row has radio buttons of its own."""
+    prefix = f"{key}{SEAT}"
+    return [f"{name.removeprefix(prefix)}={value}" for name, value in submitted.items() if name.startswith(prefix)]
 
 
 def _without_blanks(values: Sequence[str]) -> list[str]:
@@ -220,7 +242,15 @@ class _Source:
             short=kind in ("number", "date") or inputmode == "tel" or (field.max_length or 99) <= _SHORT,
             accept=field.accept or _ANY_PAPER,
             multiple=field.multiple,
+            seats=self._seats(field, given),
         )
+
+    def _seats(self, field: Field, given: tuple[str, ...]) -> tuple[SeatView, ...]:
+        if field.rows is None:
+            return ()
+        chosen = dict(text.partition("=")[::2] for text in given)
+        people = self.choices.get(field.key, ())
+        return tuple(SeatView(f"{field.key}{SEAT}{p.value}", p.label, chosen.get(p.value, "")) for p in people)
 
     def _given(self, field: Field) -> tuple[str, ...]:
         if self.submitted is not None:
@@ -228,7 +258,7 @@ class _Source:
         return _as_typed(self.values.get(field.key, _default(field)), field.is_money)
 
     def _options(self, field: Field, given: tuple[str, ...]) -> tuple[OptionView, ...]:
-        if field.source:
+        if field.source and field.rows is None:
             listed = [OptionView(choice.value, choice.label) for choice in self.choices.get(field.key, ())]
         else:
             listed = [OptionView(o.value, o.label, o.effect, o.button) for o in field.options]
@@ -236,6 +266,8 @@ class _Source:
 
 
 def _kind(field: Field) -> str:
+    if field.rows is not None:
+        return "seats"
     if field.type == "select" and field.multiple:
         return "selects"
     return {"textfield": "text", "datetime": "date", "filepicker": "file"}.get(field.type, field.type)

@@ -12,7 +12,7 @@ from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask
 from engine.bpmn.decisions import DecisionTable, read_decisions
 from engine.bpmn.dialect import DIALECT_VERSION, load_specs
 from engine.bpmn.expressions import Expression
-from engine.bpmn.facts import read_facts
+from engine.bpmn.facts import read_all_facts
 from engine.bpmn.gateways import ProcessSpec
 from engine.model import ProcessFacts
 
@@ -52,7 +52,7 @@ class Definition:
         everything = (specs.main, *specs.called.values())
         for spec in everything:
             _connect_loops(spec)
-        facts = read_facts(package)
+        facts = read_all_facts(package)
         return cls(package.digest, facts, specs.main, specs.called, tables, specs.expressions, _fingerprint(everything))
 
     def check(self) -> None:

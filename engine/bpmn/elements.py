@@ -81,6 +81,9 @@ class CallActivity(defaults.CallActivity):
         subworkflow.task_tree.data = json_copy(self._mapped(my_task, self.handed_in, my_task.data))
 
     def update_data(self, my_task: Task, subworkflow) -> None:
+        if subworkflow.ended_in_error:
+            # The boundary event goes on from here; what the call would hand back was never made.
+            return
         last = subworkflow.last_task
         if not self.handed_out:
             my_task.data = json_copy(last.data)
@@ -113,6 +116,7 @@ class ErrorEvent(SpiffErrorEvent):
         event = BpmnEvent(ErrorEvent(self.name, code))
         workflow = my_task.workflow
         while workflow.parent_task_id is not None:
+            workflow.ended_in_error = True
             call = workflow.top_workflow.get_task_from_id(workflow.parent_task_id)
             boundary = self._boundary_of(call, event)
             if boundary is not None:

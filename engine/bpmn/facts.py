@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from lxml import etree
@@ -34,6 +34,12 @@ class FactsError(EngineError):
         self.element = element
 
 
+def read_all_facts(package: Package) -> ProcessFacts:
+    """Return the facts of the package's main diagram with those of every called one; raises as read_facts does."""
+    diagrams = (name for name in package.files if name.endswith(".bpmn") and name != package.main)
+    return replace(read_facts(package), called=tuple(read_facts(package, name) for name in diagrams))
+
+
 def read_facts(package: Package, file: str | None = None) -> ProcessFacts:
     """Return the facts of the package's main diagram, or of the called one in ``file``.
 
@@ -44,7 +50,8 @@ def read_facts(package: Package, file: str | None = None) -> ProcessFacts:
     """
     root = read_xml(package.files[file or package.main]).getroot()
     process = _main_process(root, PurePosixPath(file).parent.name if file else package.id)
-    diagram = _Diagram(root, process)
+    folder = PurePosixPath(file).parent.as_posix() if file else ""
+    diagram = _Diagram(root, process, folder)
     item = next(_power(process, "item"), None)
     said: Mapping[str, str] = {} if item is None else item.attrib
     start = next((node for node in process.iterchildren(_bpmn("startEvent"))), None)
@@ -68,7 +75,7 @@ def read_facts(package: Package, file: str | None = None) -> ProcessFacts:
         activities=diagram.activities(),
         flows=tuple(diagram.flows),
         legal_basis=_legal_basis(process),
-        start_form="" if start is None else _form(start),
+        start_form="" if start is None else _form(start, folder),
         disclose=_disclose(process),
     )
 
@@ -79,6 +86,8 @@ class _Diagram:
 
     root: etree._Element
     process: etree._Element
+    #: inside the package
+    folder: str
 
     def __post_init__(self) -> None:
         self.nodes = {
@@ -140,7 +149,7 @@ class _Diagram:
             position=position,
             line=node.sourceline or 1,
             documentation=_documentation(node),
-            form=_form(node),
+            form=_form(node, self.folder),
             decision=node.get(_camunda("decisionRef"), ""),
             topic=node.get(_camunda("topic"), ""),
             result=_result(node),
@@ -156,6 +165,7 @@ class _Diagram:
             risk_points=tuple(_risk_point(fact) for fact in _power(node, "riskPoint")),
             separate=tuple(id for fact in _power(node, "separate") for id in _words(fact.get("from", ""))),
             disclose=_disclose(node),
+            folder=self.folder,
         )
 
     def _lane(self, node: etree._Element) -> str:
@@ -214,14 +224,18 @@ def _kind(node: etree._Element) -> str:
     return etree.QName(node).localname
 
 
-def _form(node: etree._Element) -> str:
-    return node.get(_camunda("formKey"), node.get(_camunda("formRef"), ""))
+def _form(node: etree._Element, folder: str) -> str:
+    name = node.get(_camunda("formKey"), node.get(_camunda("formRef"), ""))
+    return (PurePosixPath(folder) / name).as_posix() if name and folder else name
 
 
 def _result(node: etree._Element) -> str:
     """Return the variable that takes the answer: a decision names it itself, a connector by its output parameter."""
     if _kind(node) == "businessRuleTask":
         return node.get(_camunda("resultVariable"), "")
+    if _kind(node) == "callActivity":
+        handed = node.iterfind(f"{_bpmn('extensionElements')}/{_camunda('out')}")
+        return " ".join(filter(None, (each.get("target", "") for each in handed)))
     if _kind(node) != "serviceTask":
         return ""
     path = (_bpmn("extensionElements"), _camunda("inputOutput"), _camunda("outputParameter"))

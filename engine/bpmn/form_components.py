@@ -69,6 +69,8 @@ class Field:
     #: the field is not asked for when it holds; includes the condition of its groups
     hide: Expression | None = None
     source: str = ""
+    #: the list of persons a field with the source ``entitled`` asks about, a row each
+    rows: Expression | None = None
     personal: bool = False
     #: several values, kept as a list
     multiple: bool = False

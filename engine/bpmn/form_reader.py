@@ -20,7 +20,7 @@ from engine.bpmn.pattern import PatternError, compile_pattern
 #: components that ask something; ``text`` and ``group`` are the only others
 FIELD_TYPES = ("textfield", "textarea", "number", "datetime", "select", "radio", "checkbox", "checklist", "filepicker")
 #: where the choices of a field with ``properties.source`` come from
-SOURCES = ("person", "resolution", "legalBasis", "unit")
+SOURCES = ("person", "resolution", "legalBasis", "unit", "entitled")
 
 _CHOOSING = ("select", "radio", "checklist")
 _MAX_COMPONENTS = 200
@@ -127,6 +127,7 @@ class _Reader:
             limit_max=self._limit(component, properties, "limit.max"),
             hide=self._hide(component, place),
             source=source,
+            rows=self._rows(component, properties, source),
             personal=properties.get("personal") is True,
             multiple=self._is_multiple(component, properties),
             decimals=self._decimals(component, properties),
@@ -149,6 +150,13 @@ class _Reader:
             self._refuse(component, f"source 只能用在选择题上，取 {'、'.join(SOURCES)} 之一")
         return source
 
+    def _rows(self, component: Mapping, properties: Mapping, source: str) -> Expression | None:
+        if source != "entitled":
+            return None
+        if component["type"] != "radio" or not properties.get("rows"):
+            self._refuse(component, "source=entitled 只能用在单选题上，名单写在 rows 里，例如 =roll.members")
+        return self._expression(component, properties["rows"], "rows")
+
     def _options(self, component: Mapping, properties: Mapping, source: str) -> tuple[Option, ...]:
         if component["type"] not in _CHOOSING:
             return ()
@@ -160,7 +168,7 @@ class _Reader:
             self._refuse(component, "每个选项都要有一个文字的值（value），前后没有空格")
         if len(set(values)) < len(values):
             self._refuse(component, "有两个选项的值（value）相同")
-        if not values and not source:
+        if not values and source in ("", "entitled"):
             self._refuse(component, "没有选项")
         return tuple(
             Option(

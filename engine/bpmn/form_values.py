@@ -35,6 +35,8 @@ def clean(field: Field, submitted: Sequence[str], known: Mapping, functions: Map
     texts = [text for text in (_normal(text) for text in submitted) if text]
     if len(texts) > MAX_ENTRIES:
         raise WrongValue(f"“{field.label}”最多 {MAX_ENTRIES} 项")
+    if field.rows is not None:
+        return _seats(field, texts, field.rows.evaluate(known, functions))
     value = _READERS[field.type](field, texts)
     # Not "in (None, False)": the number 0 is an answer.
     if field.required and (value is None or value is False):
@@ -50,6 +52,8 @@ def shown(field: Field, value: object) -> str:
         return "是" if value else "否"
     if field.type == "filepicker" and isinstance(value, list):
         return f"{len(value)} 份"
+    if field.rows is not None and isinstance(value, list):
+        return _shown_seats(field, value)
     if isinstance(value, list):
         return "、".join(shown(field, entry) for entry in value)
     if field.type == "number" and isinstance(value, int | float | Decimal):
@@ -154,6 +158,30 @@ def _choice(field: Field, texts: Sequence[str]) -> str | list[str] | None:
     if field.multiple:
         return list(dict.fromkeys(texts)) or None
     return _one(field, texts)
+
+
+def _seats(field: Field, texts: Sequence[str], rows: object) -> list[dict[str, object]]:
+    """Return a row per person of the list with what was chosen for him; each text is ``id=choice``."""
+    people = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    chosen = dict(text.partition("=")[::2] for text in texts)
+    allowed = {option.value for option in field.options}
+    if len(chosen) < len(texts) or not {str(row["id"]) for row in people}.issuperset(chosen):
+        raise WrongValue(f"“{field.label}”里有不在名单上的人，或者同一个人填了两次")
+    if not allowed.issuperset(chosen.values()):
+        raise WrongValue(f"“{field.label}”每个人只能从列出的 {len(allowed)} 项里选")
+    missing = [str(row["name"]) for row in people if row["id"] not in chosen]
+    if missing:
+        raise WrongValue(f"“{field.label}”还有 {len(missing)} 个人没有选：{'、'.join(missing[:5])}")
+    return [{"id": row["id"], "name": row["name"], "choice": chosen[row["id"]]} for row in people]
+
+
+def _shown_seats(field: Field, seats: Sequence[Mapping]) -> str:
+    """Return how many chose what, with the names of all but the first choice."""
+    parts = []
+    for number, option in enumerate(field.options):
+        names = [str(seat["name"]) for seat in seats if seat["choice"] == option.value]
+        parts.append(f"{option.label} {len(names)} 人" + (f"（{'、'.join(names)}）" if number and names else ""))
+    return "；".join(parts)
 
 
 def _checkbox(field: Field, texts: Sequence[str]) -> bool:

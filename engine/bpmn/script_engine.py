@@ -89,8 +89,7 @@ class ScriptEngine:
 
     def functions(self, spiff_task: Task) -> dict[str, Callable]:
         """Return the functions of the domain and ``times`` for this matter."""
-        top = spiff_task.workflow.top_workflow
-        return {**self._outside.functions, "times": lambda element: times(top, element)}
+        return {**self._outside.functions, "times": lambda element: times(spiff_task.workflow, element)}
 
     def now(self) -> datetime:
         """Return the moment of this step by the county's clock, aware."""
@@ -106,9 +105,13 @@ class ScriptEngine:
         raise StepFailed("", "不支持相关性表达式")
 
 
-def times(top: object, element: str) -> int:
-    """Return how often that element has been completed so far in the whole matter."""
-    trees = (top, *top.subprocesses.values())
+def times(tree: object, element: str) -> int:
+    """Return how often that element has been completed so far: in this call of its process, else in the whole matter.
+
+    A meeting that is called three times counts its own rounds only.
+    """
+    top = tree.top_workflow
+    trees = (tree,) if element in tree.spec.task_specs else (top, *top.subprocesses.values())
     return sum(
         1
         for tree in trees

@@ -145,6 +145,9 @@ class _Tree:
 class CalledTree(_Tree, BpmnSubWorkflow):
     """A called process or embedded sub-process."""
 
+    #: set for the rest of the step when an error end was reached: there is nothing to hand back
+    ended_in_error = False
+
     def __init__(self, spec, parent_task_id, top_workflow) -> None:
         super().__init__(spec, parent_task_id, top_workflow, deserializing=True)
 

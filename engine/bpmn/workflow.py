@@ -17,7 +17,7 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.codec import StateRefused, decode, encode
 from engine.bpmn.definition import Definition
-from engine.bpmn.elements import Message
+from engine.bpmn.elements import CallActivity, Message
 from engine.bpmn.script_engine import Environment, ScriptEngine, StepFailed, element_of
 from engine.bpmn.task_data import json_copy, merged
 from engine.bpmn.timers import next_due
@@ -140,6 +140,16 @@ class Workflow:
             for task in self._tasks(TaskState.READY)
             if task.task_spec.manual
         )
+
+    def open_calls(self) -> tuple[str, ...]:
+        """Return the ids of the call activities whose called process is running, the outermost first."""
+        calls = {}
+        for tree in reversed(self._tree.trees()):
+            if not tree.completed and tree is not self._tree:
+                call = self._tree.get_task_from_id(tree.parent_task_id)
+                if call.task_spec.bpmn_id and isinstance(call.task_spec, CallActivity):
+                    calls[call.task_spec.bpmn_id] = None
+        return tuple(calls)
 
     def waits(self) -> tuple[Wait, ...]:
         """Return the receive tasks, catch events and boundary events that are waiting."""

@@ -43,3 +43,9 @@ class Call:
     find_hands: Callable[[tuple[str, ...]], tuple[str, ...]]
     #: (kind, facts without personal data, salted digest) → an entry of the log, written when the step is
     log: Callable[[str, Mapping[str, object], str], None]
+    #: key of a parameter → its value, as in force when the matter started
+    param: Callable[[str], object]
+    #: role code → ids of the persons in that post today
+    post_holders: Callable[[str], tuple[str, ...]]
+    #: folder of the diagram that calls, "" for the item's own
+    folder: str = ""

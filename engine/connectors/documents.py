@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import date
+from pathlib import PurePosixPath
 
 from sqlalchemy import ColumnElement, and_, insert, select
 
@@ -16,13 +17,13 @@ from engine.store.tables import document, job
 
 
 def render(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
-    """Queue the document made of ``template`` (``<template>.typ`` of the package) and the other inputs.
+    """Queue the document made of ``template`` (``<template>.typ`` beside the diagram) and the other inputs.
 
     Returns ``{document_id}``. With ``once`` a matter that has a document of that template gets no second one.
 
     :raises Refused: ``template_missing``.
     """
-    template = str(inputs["template"])
+    template = (PurePosixPath(call.folder) / str(inputs["template"])).as_posix()
     known = call.connection.scalar(select(document.c.id).where(_same(call, template, bool(inputs.get("once")))))
     if known:
         return {"document_id": known}

@@ -10,9 +10,12 @@ from pathlib import Path
 from sqlalchemy import select
 
 from engine.clock import Clock, FrozenClock, local_date
+from engine.demo.deliberation import tell_deliberation
 from engine.demo.people import load_people
-from engine.demo.story import tell
+from engine.demo.story import Storyteller, tell
 from engine.process_engine import ProcessEngine
+from engine.services.jobs import BY_TIME
+from engine.services.permission import BODY_POSTS
 from engine.store.tables import appointment, org_unit, person, role
 from engine.workdays import add_workdays
 
@@ -91,7 +94,7 @@ class Demo:
                 .join(appointment, appointment.c.person_id == person.c.id)
                 .join(org_unit, org_unit.c.id == appointment.c.unit_id)
                 .join(role, role.c.code == appointment.c.role)
-                .where(appointment.c.ended_on.is_(None))
+                .where(appointment.c.ended_on.is_(None), role.c.code.not_in(BODY_POSTS))
                 .order_by(org_unit.c.position, role.c.position)
             ).all()
         main = self._around_main_village()
@@ -139,7 +142,11 @@ def load(url: str, files: Path) -> None:
     people = load_people(engine, clock)
     for folder in engine.county.item_folders:
         engine.repository.deploy(folder, by=people.id("郑图南"))
+    tell_deliberation(Storyteller(engine, clock, people, real_now))
     receipt, code = tell(engine, clock, people, real_now)
+    # The cards are there before anybody looks; pictures and documents follow while the pages are open.
+    while engine.jobs.run_due(kinds=BY_TIME):
+        pass
     engine.county.save_setting(
         "demo", {"offset": 0, "receipt": receipt, "code": code, "village": people.unit("石桥村")}
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -88,7 +88,12 @@ class Storyteller:
         self.do(started, request.village, "CL", values)
 
     def do(
-        self, started: Started, village: str, role: str, values: Mapping[str, str], files: tuple[str, ...] = ()
+        self,
+        started: Started,
+        village: str,
+        role: str,
+        values: Mapping[str, str | Sequence[str]],
+        files: tuple[str, ...] = (),
     ) -> None:
         """Whoever has the post completes the matter's open task."""
         person = self.people.posts[village, role]
@@ -96,7 +101,7 @@ class Storyteller:
         self.engine.tasks.complete(
             task_id,
             by=person,
-            data={key: [value] for key, value in values.items()},
+            data={key: [value] if isinstance(value, str) else list(value) for key, value in values.items()},
             files={name: [self._upload(f"{name}.png")] for name in files},
         )
 

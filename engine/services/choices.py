@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, select
 
-from engine.bpmn.form import Form
+from engine.bpmn.form import Field, Form
 from engine.errors import InvalidForm
 from engine.model import Activity, ProcessFacts
 from engine.store.tables import org_unit, person
@@ -14,7 +14,12 @@ from engine.views import Choice
 
 
 def of(
-    connection: Connection, form: Form | None, unit_id: str, activity: Activity, facts: ProcessFacts
+    connection: Connection,
+    form: Form | None,
+    unit_id: str,
+    activity: Activity,
+    facts: ProcessFacts,
+    data: Mapping[str, object] | None = None,
 ) -> dict[str, tuple[Choice, ...]]:
     """Return field key → options, for the fields that have a source."""
     sources = {
@@ -22,7 +27,9 @@ def of(
         "legalBasis": lambda: _bases(activity, facts),
         "unit": lambda: _units(connection),
     }
-    return {field.key: sources[field.source]() for field in (form.fields if form else ()) if field.source in sources}
+    fields = form.fields if form else ()
+    found = {field.key: sources[field.source]() for field in fields if field.source in sources}
+    return found | {field.key: _entitled(field, data or {}) for field in fields if field.rows is not None}
 
 
 def check(options: Mapping[str, tuple[Choice, ...]], form: Form, values: Mapping[str, object]) -> None:
@@ -32,6 +39,8 @@ def check(options: Mapping[str, tuple[Choice, ...]], form: Form, values: Mapping
     """
     wrong = {}
     for field in form.fields:
+        if field.rows is not None:
+            continue
         chosen = _value(values, field.key)
         given = set(chosen) if isinstance(chosen, list) else {chosen} - {None}
         if field.key in options and given - {choice.value for choice in options[field.key]}:
@@ -46,13 +55,23 @@ def _value(values: object, key: str) -> object:
     return values
 
 
+def _entitled(field: Field, data: Mapping[str, object]) -> tuple[Choice, ...]:
+    """Return the persons a field has a row for: the list was frozen in an earlier step."""
+    rows = field.rows.evaluate(data, {})
+    return tuple(Choice(row["id"], _named(row["name"], row.get("group"))) for row in rows)
+
+
+def _named(name: str, group: str | None) -> str:
+    return f"{name}（{group}）" if group else name
+
+
 def _roll(connection: Connection, unit_id: str) -> tuple[Choice, ...]:
     rows = connection.execute(
         select(person.c.id, person.c.name, person.c.group_name)
         .where(person.c.unit_id == unit_id)
         .order_by(person.c.group_name, person.c.name, person.c.id)
     )
-    return tuple(Choice(row.id, f"{row.name}（{row.group_name}）" if row.group_name else row.name) for row in rows)
+    return tuple(Choice(row.id, _named(row.name, row.group_name)) for row in rows)
 
 
 def _bases(activity: Activity, facts: ProcessFacts) -> tuple[Choice, ...]:

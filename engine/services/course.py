@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from engine.bpmn.form import Form
 from engine.masking import mask_numbers, mask_personal
-from engine.model import Activity
+from engine.model import Activity, ProcessFacts
 from engine.services import limits
 from engine.services.deployed import Deployed
 from engine.services.forecast import refusing
@@ -35,6 +35,7 @@ PEOPLES_KINDS = ("userTask", "manualTask", "businessRuleTask", "receiveTask", "c
 #: events that say a node has been passed
 PASSED_KINDS = (
     "started",
+    "entered",
     "completed",
     "decided",
     "called",
@@ -109,20 +110,41 @@ class Course:
         Without ``automatic`` only what people do, what is waited for and what a table decides, and no branches:
         enough for who only wants to know how far it is.
         """
-        aside = refusing(self.deployed)
         kinds = STEP_KINDS if automatic else PEOPLES_KINDS
-        activities = [activity for activity in self.deployed.facts.activities if activity.kind in kinds]
-        lines = [self._step(activity, with_branches=automatic) for activity in activities]
-        return tuple(
-            line
-            for line in lines
-            if line.state in ("done", "now", "late") or not (line.element in aside or line.kind == "receiveTask")
-        )
+        return tuple(self._steps_of(self.deployed.facts, kinds, refusing(self.deployed), 0, with_branches=automatic))
 
-    def _step(self, activity: Activity, *, with_branches: bool) -> StepLine:
-        current = next((t for t in self.tasks if t.element == activity.id and t.state == "open"), None)
-        done = next((t for t in reversed(self.tasks) if t.element == activity.id and t.state == "completed"), None)
-        event = next((e for e in reversed(self.events) if e.element == activity.id and e.kind in PASSED_KINDS), None)
+    def _steps_of(
+        self, process: ProcessFacts, kinds: Sequence[str], aside: Collection[str], since: int, *, with_branches: bool
+    ) -> Iterator[StepLine]:
+        """Yield the steps of one diagram; behind a call that is running, those of the process it calls.
+
+        :param since: number of the event with which this run of the process began.
+        """
+        for activity in process.activities:
+            if activity.kind not in kinds:
+                continue
+            line = self._step(activity, since, with_branches=with_branches)
+            if line.state in ("done", "now", "late") or not (line.element in aside or line.kind == "receiveTask"):
+                yield line
+            inner = process.process_called_by(activity) or self.deployed.facts.process_called_by(activity)
+            if inner is not None and self._is_running(activity):
+                yield from self._steps_of(inner, kinds, aside, self._entered(inner), with_branches=with_branches)
+
+    def _is_running(self, activity: Activity) -> bool:
+        return self.row.state == "open" and activity.id in (self.row.calls or ())
+
+    def _entered(self, process: ProcessFacts) -> int:
+        """Return the number of the event with which a called process was entered last: it may run several times."""
+        starts = {activity.id for activity in process.activities if activity.kind == "startEvent"}
+        entered = (event.number for event in self.events if event.kind == "entered" and event.element in starts)
+        return max(entered, default=0)
+
+    def _step(self, activity: Activity, since: int, *, with_branches: bool) -> StepLine:
+        events = [e for e in self.events if e.number >= since and e.element == activity.id and e.kind in PASSED_KINDS]
+        event = events[-1] if events else None
+        tasks = [t for t in self.tasks if t.element == activity.id]
+        current = next((t for t in tasks if t.state == "open"), None)
+        done = next((t for t in reversed(tasks) if t.state == "completed"), None) if event else None
         held = any(hold.element == activity.id for hold in self.holds)
         shown = current or done
         return StepLine(
@@ -142,7 +164,7 @@ class Course:
         if current is not None:
             clock = limits.of(current, self.now)
             return "late" if clock.state in ("yellow", "red") else "now"
-        if held:
+        if held or self._is_running(activity):
             return "now"
         if activity.id in (self.row.ahead or ()) and self.row.state == "open":
             return "todo"

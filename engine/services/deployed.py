@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.expressions import resolve
 from engine.bpmn.form import Form
 from engine.bpmn.package import Package
 from engine.model import Activity, ProcessFacts
+from engine.services.ways import Ways
 
 #: kinds of nodes that the system passes by itself
 _BY_ITSELF = ("serviceTask", "businessRuleTask", "exclusiveGateway", "parallelGateway", "inclusiveGateway")
@@ -34,6 +36,10 @@ class Deployed:
     def facts(self) -> ProcessFacts:
         return self.definition.facts
 
+    @cached_property
+    def ways(self) -> Ways:
+        return Ways(self.facts)
+
     @property
     def start_form(self) -> Form | None:
         return self.forms.get(self.facts.start_form)
@@ -41,14 +47,13 @@ class Deployed:
     @property
     def starting_lanes(self) -> tuple[str, ...]:
         """The lanes that take the item in: the start event's and the first task's."""
-        activities = self.facts.activities
-        start = next(activity for activity in activities if activity.kind == "startEvent")
-        first = next((activity for activity in activities if activity.is_task), start)
+        start = next(activity for activity in self.facts.activities if activity.kind == "startEvent")
+        first = next((activity for activity in self.facts.in_order() if activity.is_task), start)
         return tuple(dict.fromkeys((start.lane, first.lane)))
 
     def form_of(self, activity: Activity) -> Form | None:
         """Return the form a step, or the start, is filled in with."""
-        return self.start_form if activity.kind == "startEvent" else self.forms.get(activity.form)
+        return self.forms.get(activity.form)
 
     def subject(self, data: Mapping[str, object], functions: Mapping[str, Callable]) -> str:
         """Return the one line that names a matter."""
@@ -61,7 +66,7 @@ class Deployed:
         None for a step with a single way. What the system does by itself is passed over: people want to know who
         has it next, or how it ends.
         """
-        flows = [flow for flow in self.facts.flows if flow.source == element]
+        flows = [flow for flow in self.facts.owner(element).flows if flow.source == element]
         if len(flows) == 1 and self.facts.activity(flows[0].target).kind == "exclusiveGateway":
             return self.branches(flows[0].target)
         sentences = []
@@ -77,5 +82,5 @@ class Deployed:
         seen.add(element)
         if self.facts.activity(element).kind not in _BY_ITSELF:
             return [element]
-        targets = [flow.target for flow in self.facts.flows if flow.source == element]
+        targets = [flow.target for flow in self.facts.owner(element).flows if flow.source == element]
         return [each for target in targets for each in self._next_people(target, seen)]

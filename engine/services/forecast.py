@@ -10,7 +10,9 @@ from engine.services.deployed import Deployed
 
 
 def ahead(deployed: Deployed, places: Iterable[str], data: Mapping[str, object]) -> set[str]:
-    """Return the ids of the elements reachable from ``places``.
+    """Return the ids of the elements reachable from ``places``, in the diagram each stands in.
+
+    A call activity counts as one step: what it calls is told once it is open, and is then a place of its own.
 
     A gateway whose condition rests only on values that no step to come will write takes its one branch; where
     anything is still open, all branches stay possible.
@@ -22,19 +24,13 @@ def ahead(deployed: Deployed, places: Iterable[str], data: Mapping[str, object])
     return _reach(deployed, places, lambda flow: _holds(flow, data, unsettled))
 
 
-def refusing(deployed: Deployed) -> set[str]:
+def refusing(deployed: Deployed) -> frozenset[str]:
     """Return the elements from which only error ends can be reached: the branch of a refusal."""
-    facts = deployed.facts
-    good = {a.id for a in facts.activities if a.kind == "endEvent" and not a.error_code}
-    return {
-        activity.id
-        for activity in facts.activities
-        if not (_reach(deployed, (activity.id,), lambda _: None) | {activity.id}) & good
-    }
+    return deployed.ways.refusing
 
 
 def _reach(deployed: Deployed, places: Iterable[str], holds: Callable[[Flow], bool | None]) -> set[str]:
-    outgoing = _forward(deployed)
+    outgoing = deployed.ways.forward
     found: set[str] = set()
     # Whoever waits goes on from there, even where the way ahead leads back, as from added papers.
     todo = [flow for flow in deployed.facts.flows if flow.source in set(places)]
@@ -45,38 +41,6 @@ def _reach(deployed: Deployed, places: Iterable[str], holds: Callable[[Flow], bo
         found.add(target)
         todo += _taken(outgoing.get(target, []), holds)
     return found
-
-
-def _forward(deployed: Deployed) -> dict[str, list[Flow]]:
-    """Return element id → outgoing flows without those that lead back: a return is not the way ahead."""
-    outgoing: dict[str, list[Flow]] = {}
-    for flow in deployed.facts.flows:
-        outgoing.setdefault(flow.source, []).append(flow)
-    back = _back_flows(outgoing, [a.id for a in deployed.facts.activities if a.kind in ("startEvent", "boundaryEvent")])
-    return {source: [flow for flow in flows if flow.id not in back] for source, flows in outgoing.items()}
-
-
-def _back_flows(outgoing: Mapping[str, list[Flow]], roots: Iterable[str]) -> set[str]:
-    """Return the flows that close a loop: their target is still being walked through when they are met."""
-    back: set[str] = set()
-    done: set[str] = set()
-    for root in roots:
-        path: list[tuple[str, list[Flow]]] = [(root, list(outgoing.get(root, ())))]
-        walking = {root}
-        while path:
-            node, flows = path[-1]
-            if not flows:
-                path.pop()
-                walking.discard(node)
-                done.add(node)
-                continue
-            flow = flows.pop(0)
-            if flow.target in walking:
-                back.add(flow.id)
-            elif flow.target not in done:
-                walking.add(flow.target)
-                path.append((flow.target, list(outgoing.get(flow.target, ()))))
-    return back
 
 
 def _taken(flows: list[Flow], holds: Callable[[Flow], bool | None]) -> list[Flow]:
@@ -106,4 +70,4 @@ def _written(deployed: Deployed, element: str) -> set[str]:
     activity = deployed.facts.activity(element)
     form = deployed.forms.get(activity.form)
     names = {field.key.partition(".")[0] for field in form.fields} if form else set()
-    return names | {activity.result} if activity.result else names
+    return names | set(activity.result.split())

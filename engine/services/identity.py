@@ -69,14 +69,14 @@ class Identity:
         :raises NotAllowed: name or password is wrong; never says which.
         """
         keys = [f"login:{login.strip().lower()[:100]}", f"address:{address[:100]}"]
-        _check_tries(self._work, keys[0], TRIES_AN_HOUR, "密码输错次数太多")
-        _check_tries(self._work, keys[1], TRIES_AN_HOUR * 20, "这个地址试得太多")
+        check_tries(self._work, keys[0], TRIES_AN_HOUR, "密码输错次数太多")
+        check_tries(self._work, keys[1], TRIES_AN_HOUR * 20, "这个地址试得太多")
         with self._work.read() as connection:
             row = connection.execute(
                 select(person.c.id, person.c.password_hash).where(person.c.login == login.strip().lower())
             ).one_or_none()
         if not _matches(row.password_hash if row else None, password):
-            _note_tries(self._work, keys)
+            note_tries(self._work, keys)
             raise NotAllowed("用户名或者密码不对", "忘了密码请找系统管理员")
         _forget_tries(self._work, keys[0])
         return self.actor(row.id)
@@ -286,17 +286,17 @@ def check_code(work: UnitOfWork, receipt: str, code: str) -> Row:
     """
     plain = "".join(receipt.split()).upper().replace("-", "")[:20]
     key = f"code:{plain}"
-    _check_tries(work, key, TRIES_AN_HOUR, "查询码输错次数太多")
+    check_tries(work, key, TRIES_AN_HOUR, "查询码输错次数太多")
     with work.read() as connection:
         row = connection.execute(select(process_instance).where(process_instance.c.receipt == plain)).one_or_none()
     given = "".join(code.split())
     if row is None or not row.code_hash or not secrets.compare_digest(code_hash(row.code_salt, given), row.code_hash):
-        _note_tries(work, [key])
+        note_tries(work, [key])
         raise NotFound("事项", plain)
     return row
 
 
-def _check_tries(work: UnitOfWork, key: str, most: int, headline: str) -> None:
+def check_tries(work: UnitOfWork, key: str, most: int, headline: str) -> None:
     with work.read() as connection:
         since = work.clock.now() - timedelta(hours=1)
         tries = connection.scalar(
@@ -307,7 +307,7 @@ def _check_tries(work: UnitOfWork, key: str, most: int, headline: str) -> None:
 
 
 @retried
-def _note_tries(work: UnitOfWork, keys: list[str]) -> None:
+def note_tries(work: UnitOfWork, keys: list[str]) -> None:
     with work.write() as transaction:
         for key in keys:
             transaction.connection.execute(insert(attempt).values(id=new_id(), key=key, at=transaction.now))

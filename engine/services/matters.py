@@ -126,7 +126,7 @@ def clean(
         if field.type == "filepicker":
             given[field.key] = list(attached.get(field.key, ()))
     values = form.clean(given, data, environment.functions)
-    choices.check(choices.of(transaction.connection, form, unit_id, activity, deployed.facts), form, values)
+    choices.check(choices.of(transaction.connection, form, unit_id, activity, deployed.facts, data), form, values)
     return values
 
 

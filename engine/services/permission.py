@@ -15,8 +15,10 @@ from engine.views import Contact, Unit
 
 #: posts that keep the system running: they see no matter (DOMAIN §2)
 SYSTEM_POSTS = ("SA", "PD")
+#: bodies that decide by vote: belonging to one opens nobody's papers (DOMAIN §2)
+BODY_POSTS = ("VR", "PM")
 #: posts that see how a matter went, but none of its papers
-NO_PAPERS_POSTS = (*SYSTEM_POSTS, "IS")
+NO_PAPERS_POSTS = (*SYSTEM_POSTS, *BODY_POSTS, "IS")
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,13 @@ class Directory:
         return [row for row in self._posts if row.role == code and unit and row.unit_id == unit.id]
 
     def posts_of(self, person_id: str) -> tuple[str, ...]:
-        """Return the role codes a person holds around this unit."""
-        return tuple(row.role for row in self._posts if row.id == person_id)
+        """Return the role codes a person holds around this unit; what he votes in comes after what he is."""
+        held = [row.role for row in self._posts if row.id == person_id]
+        return tuple(sorted(held, key=lambda code: code in BODY_POSTS))
 
     def sees_matters(self, person_id: str) -> bool:
         """Tell whether a person's posts let him see how the matters of this unit go."""
-        return any(code not in SYSTEM_POSTS for code in self.posts_of(person_id))
+        return any(code not in (*SYSTEM_POSTS, *BODY_POSTS) for code in self.posts_of(person_id))
 
     def sees_papers(self, person_id: str) -> bool:
         """Tell whether a person's posts let him open the papers of this unit's matters."""
@@ -247,7 +250,7 @@ def own_units(connection: Connection, person_id: str, on: date) -> tuple[str, ..
     """Return the units a person has a post in; system posts do not count."""
     units = connection.scalars(
         select(appointment.c.unit_id).where(
-            appointment.c.person_id == person_id, appointment.c.role.not_in(SYSTEM_POSTS), *in_force(on)
+            appointment.c.person_id == person_id, appointment.c.role.not_in((*SYSTEM_POSTS, *BODY_POSTS)), *in_force(on)
         )
     )
     return tuple(dict.fromkeys(units))

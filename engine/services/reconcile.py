@@ -107,7 +107,7 @@ def _log_passed(transaction: Transaction, matter: Matter, act: Act, passed: Sequ
     own = next((node for node in passed if node.kind != "cancelled"), None)
     post = _post(matter, act)
     for node in passed:
-        kind = KINDS.get(node.kind, "passed")
+        kind = _kind(matter, node)
         data: dict[str, object] = {"rows": list(node.rows)} if node.rows else {}
         if node.flow:
             data["flow"] = node.flow
@@ -130,6 +130,13 @@ def _log_passed(transaction: Transaction, matter: Matter, act: Act, passed: Sequ
         )
 
 
+def _kind(matter: Matter, node: Passed) -> str:
+    """Return how a passed node is called; a called process begins without anybody starting a matter."""
+    if node.kind == "startEvent" and _activity(matter, node.element).folder:
+        return "entered"
+    return KINDS.get(node.kind, "passed")
+
+
 def _post(matter: Matter, act: Act) -> str:
     """Return the post a person acted in; the log names posts, never persons' names."""
     return matter.directory.post_of(act.on_behalf_of or act.by) if act.by else ""
@@ -146,10 +153,12 @@ def _cancel_tasks(transaction: Transaction, matter: Matter) -> None:
 
 def _save_instance(transaction: Transaction, matter: Matter, act: Act) -> None:
     values: dict[str, object] = {"last_acted_at": act.acted_at or transaction.now}
-    values["ahead"] = sorted(ahead(matter.definition, _places(matter), matter.workflow.data))
+    calls = matter.workflow.open_calls()
+    values["calls"] = list(calls)
+    values["ahead"] = sorted(ahead(matter.definition, (*_places(matter), *calls), matter.workflow.data))
     values |= _hold(transaction, matter)
     if matter.workflow.finished:
-        refusal = matter.workflow.refusal
+        refusal = _refusal(matter)
         values |= {
             "state": "refused" if refusal else act.ends_as,
             "ended_at": transaction.now,
@@ -158,6 +167,19 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act) -> None:
     matter.row = transaction.connection.execute(
         update(process_instance).where(process_instance.c.id == matter.id).values(**values).returning(process_instance)
     ).one()
+
+
+def _refusal(matter: Matter) -> dict[str, object] | None:
+    """Return why the matter was refused; what the data does not say stands at the error end in the diagram."""
+    refusal = matter.workflow.refusal
+    if refusal is None:
+        return None
+    end = _activity(matter, matter.workflow.end_element)
+    duty, _, remedy = end.documentation.partition("\n\n")
+    drawn = {"basis": str(end.legal_basis[0]) if end.legal_basis else "", "remedy": remedy}
+    if end.legal_basis and not refusal["basis"]:
+        drawn["text"] = duty
+    return {**refusal, **{key: text for key, text in drawn.items() if text and (key == "text" or not refusal[key])}}
 
 
 def _places(matter: Matter) -> list[str]:

@@ -136,7 +136,7 @@ class Repository:
             loaded = self.loaded(connection, row)
             directory = Directory(connection, unit_id, self._work.clock.today())
             param = parameters.reader(connection, unit_id, self._work.clock.today())
-            steps = tuple(_guide_step(a, directory, param, loaded) for a in loaded.facts.activities if a.is_task)
+            steps = tuple(_guide_step(a, directory, param, loaded) for a in loaded.facts.in_order() if a.is_task)
             facts = loaded.facts
             if facts.level not in directory.units:
                 raise NotFound("村镇", unit_id)
@@ -146,7 +146,7 @@ class Repository:
                 _first_contact(steps, directory),
                 limit_text(facts.promise.value, facts.promise.unit) if facts.promise else "",
                 _usual(connection, item_id),
-                _materials(loaded.facts.activities),
+                _materials(loaded.facts.in_order()),
                 steps,
                 tuple(filter(None, (part.strip() for part in facts.excludes.replace("；", "\n").splitlines()))),
                 facts.legal_basis,
@@ -301,7 +301,7 @@ def _guide_step(
 
 
 def _limits(loaded: Deployed, param: Callable[[str], object]) -> dict[str, str]:
-    return {each.id: text for each in loaded.facts.activities if (text := _limit(each, param))}
+    return {each.id: text for each in loaded.facts.in_order() if (text := _limit(each, param))}
 
 
 def _limit(activity: Activity, param: Callable[[str], object]) -> str:

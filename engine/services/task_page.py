@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, Row, select
 
-from engine.bpmn.form import Form
+from engine.bpmn.expressions import ExpressionError, resolve
+from engine.bpmn.form import Field, Form
 from engine.clock import local_date
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
@@ -43,7 +46,8 @@ def read(transaction: Transaction, repository: Repository, task_id: str, by: str
     story = Course.read(connection, matter.definition, matter.row, matter.directory, transaction.now)
     steps = story.steps(automatic=False)
     number, count = story.position(steps)
-    form = matter.definition.forms.get(activity.form)
+    form = matter.definition.form_of(activity)
+    known = matter.workflow.task_data(row.id) if row.state == "open" else {}
     blocked = _blocked(matter, bars, row, activity, by)
     sees_papers = matter.directory.sees_papers(by)
     named = bool(row.unmanned) and by in matter.directory.holders("TG")
@@ -52,8 +56,8 @@ def read(transaction: Transaction, repository: Repository, task_id: str, by: str
         activity=activity,
         form=form,
         # Who may only look gets no roll to choose from and nothing that was filled in.
-        values={} if blocked else _values(form, row, matter),
-        choices={} if blocked else choices.of(connection, form, row.unit_id, activity, matter.definition.facts),
+        values={} if blocked else _values(form, row, known),
+        choices={} if blocked else choices.of(connection, form, row.unit_id, activity, matter.definition.facts, known),
         summaries=course.summaries(connection, matter.definition, matter.row, unmasked=not blocked),
         attachments=course.attachments(connection, matter.id) if took_part or sees_papers else (),
         steps=steps,
@@ -78,22 +82,29 @@ def _blocked(matter: Matter, bars: Bars, row: Row, activity: Activity, by: str) 
     return ""
 
 
-def _values(form: Form | None, row: Row, matter: Matter) -> dict[str, object]:
+def _values(form: Form | None, row: Row, known: Mapping[str, object]) -> dict[str, object]:
     """The draft as typed; else what the matter already knows under the same name; else the form's default."""
     if form is None:
         return {}
     if row.draft:
         fields = {field.key: field for field in form.fields}
         return {key: values if _is_many(fields.get(key)) else (values or [""])[0] for key, values in row.draft.items()}
-    known = matter.workflow.task_data(row.id) if row.state == "open" else {}
     values = {}
     for field in form.fields:
         value = course.value_at(known, field.key)
         if value is not None and field.type != "filepicker" and not _is_decision(field):
             values[field.key] = value
         elif field.default is not None:
-            values[field.key] = field.default
+            values[field.key] = _default(field, known)
     return values
+
+
+def _default(field: Field, known: Mapping[str, object]) -> object:
+    """Return a field's default; one that is calculated from what is not there yet is none."""
+    try:
+        return resolve(field.default, known, {}) if isinstance(field.default, str) else field.default
+    except ExpressionError:
+        return None
 
 
 def _is_decision(field) -> bool:
@@ -102,7 +113,9 @@ def _is_decision(field) -> bool:
 
 
 def _is_many(field) -> bool:
-    return field is not None and (field.type in ("checklist", "filepicker") or bool(field.properties.get("multiple")))
+    return field is not None and (
+        field.rows is not None or field.type in ("checklist", "filepicker") or bool(field.properties.get("multiple"))
+    )
 
 
 def role_of(matter: Matter, activity: Activity, person_id: str) -> str:

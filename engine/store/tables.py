@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
-    JSON,
     Boolean,
     Column,
     Date,
@@ -13,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Json,
     LargeBinary,
     MetaData,
     String,
@@ -250,6 +250,8 @@ process_instance = Table(
     Column("held_days", Integer, nullable=False, default=0),
     #: elements that can still be reached, as far as the data tells
     Column("ahead", Json, nullable=False, default=list),
+    #: call activities whose process is running, the outermost first
+    Column("calls", Json, nullable=False, default=list, server_default=text("'[]'")),
     #: moment of the last act, on paper or on the screen: the next one may not lie before it
     Column("last_acted_at", Moment, nullable=False),
     Index("ix_process_instance_unit_id_state", "unit_id", "state"),
@@ -571,6 +573,101 @@ card = Table(
     Index("ix_card_instance_id", "instance_id"),
     Index("ix_card_unit_id_at", "unit_id", "at"),
     Index("ix_card_person_id_at", "person_id", "at"),
+)
+
+# --- deliberation ---------------------------------------------------------------------------------------------------
+
+motion = Table(
+    "motion",
+    metadata,
+    _id(),
+    #: one motion is one matter; its receipt is the business key of all that carries it out
+    Column("instance_id", String(36), ForeignKey("process_instance.id"), nullable=False, unique=True),
+    _ref("unit_id", "org_unit.id"),
+    Column("title", Text, nullable=False),
+    #: of the text as proposed: a rejected one may not come again for a while
+    Column("proposed_hash", String(64), nullable=False),
+    #: of the plan as deliberated: the vote must be on the same
+    Column("text_hash", String(64), nullable=False),
+    #: open, rejected, released
+    Column("state", String(20), nullable=False),
+    Column("fixed_at", Moment),
+    Column("barred_until", Date),
+    Column("released_at", Moment),
+    Index("ix_motion_unit_id_proposed_hash", "unit_id", "proposed_hash"),
+)
+
+notice = Table(
+    "notice",
+    metadata,
+    _id(),
+    _ref("instance_id", "process_instance.id"),
+    _ref("unit_id", "org_unit.id"),
+    Column("title", Text, nullable=False),
+    #: masked before it got here
+    Column("text", Text, nullable=False),
+    Column("channels", Json, nullable=False),
+    Column("posted_on", Date, nullable=False),
+    Column("ends_on", Date, nullable=False),
+    #: shown, ended, withdrawn, replaced
+    Column("state", String(20), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("call_key", String(100), nullable=False, unique=True),
+    Column("posted_at", Moment, nullable=False),
+    Column("closed_at", Moment),
+    Index("ix_notice_unit_id_posted_at", "unit_id", "posted_at"),
+    Index("ix_notice_instance_id", "instance_id"),
+)
+
+objection = Table(
+    "objection",
+    metadata,
+    _id(),
+    _ref("notice_id", "notice.id"),
+    _ref("instance_id", "process_instance.id"),
+    _ref("unit_id", "org_unit.id"),
+    Column("receipt", String(20), nullable=False, unique=True),
+    Column("code_salt", String(32), nullable=False),
+    Column("code_hash", String(64), nullable=False),
+    Column("form_token_hash", String(64), unique=True),
+    Column("text", Text, nullable=False),
+    #: seen by whoever checks the identity only
+    Column("name", String(100), nullable=False),
+    Column("phone", String(40), nullable=False),
+    Column("group_name", String(40), nullable=False, default=""),
+    Column("at", Moment, nullable=False),
+    #: open, answered
+    Column("state", String(20), nullable=False),
+    Column("outcome", String(20), nullable=False, default=""),
+    Column("answer", Text, nullable=False, default=""),
+    Column("answered_at", Moment),
+    Index("ix_objection_notice_id_state", "notice_id", "state"),
+)
+
+suggestion = Table(
+    "suggestion",
+    metadata,
+    _id(),
+    _ref("unit_id", "org_unit.id"),
+    Column("receipt", String(20), nullable=False, unique=True),
+    Column("code_salt", String(32), nullable=False),
+    Column("code_hash", String(64), nullable=False),
+    Column("form_token_hash", String(64), unique=True),
+    Column("text", Text, nullable=False),
+    Column("name", String(100), nullable=False, default=""),
+    Column("phone", String(40), nullable=False, default=""),
+    Column("group_name", String(40), nullable=False, default=""),
+    #: box, visit, supervisor
+    Column("channel", String(20), nullable=False),
+    Column("at", Moment, nullable=False),
+    #: open, gathered, answered
+    Column("state", String(20), nullable=False),
+    #: the monthly collection that took it
+    _ref("instance_id", "process_instance.id", nullable=True),
+    Column("kind", String(20), nullable=False, default=""),
+    Column("answer", Text, nullable=False, default=""),
+    Column("answered_at", Moment),
+    Index("ix_suggestion_unit_id_state", "unit_id", "state"),
 )
 
 #: the log may only grow (FORMATS §5 holds the same for register entries)

@@ -14,6 +14,7 @@ import pytest
 from engine.bpmn.facts import read_facts
 from engine.bpmn.lint import RULES, World, lint
 from engine.bpmn.package import Package, read_files, read_folder
+from engine.connectors import REQUIRED_INPUTS
 from engine.model import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -584,6 +585,14 @@ def test_a_decision_in_two_files_is_found():
     assert [(found.rule, found.file) for found in findings] == [("duplicate-definition", "second.dmn")]
 
 
+def test_a_called_process_may_not_use_an_id_of_the_item():
+    called = drawn(DIAGRAM).replace('<process id="trial"', '<process id="inner"')
+    findings = lint(trial({"common/inner/inner.bpmn": called}), WORLD)
+    twice = {found.element for found in findings if found.rule == "duplicate-node"}
+    assert {"Task_stamp", "Flow_tell"} <= twice
+    assert {found.file for found in findings if found.rule == "duplicate-node"} == {"common/inner/inner.bpmn"}
+
+
 def test_a_missing_file_is_found_where_it_is_named():
     assert rules(lint(trial({"request.form": None}), WORLD)) == {"form-missing"}
     assert rules(lint(trial({"route.dmn": None}), WORLD)) == {"decision-missing"}
@@ -674,7 +683,7 @@ def test_a_script_is_refused_and_not_run(tmp_path, monkeypatch):
 def test_every_rule_says_what_it_is_for_and_is_broken_by_a_test():
     elsewhere = {
         "duplicate-definition", "form-invalid", "decision-invalid", "facts-not-lost", "no-bpmndi", "engine-refuses",
-        "process-empty",
+        "process-empty", "duplicate-node",
     }  # fmt: skip
     tested = {row[0] for row in BROKEN} | {row[1] for row in HOSTILE.values()} | elsewhere
     assert tested == set(RULES)
@@ -706,6 +715,7 @@ def _county() -> World:
         roles={role["lane"]: Role(role["code"], tuple(role["incompatible"])) for role in roles},
         parameters={parameter["key"]: parameter["value"] for parameter in parameters},
         registers=registers,
+        topics=REQUIRED_INPUTS,
     )
 
 

@@ -206,6 +206,20 @@ def test_a_refusal_in_a_called_process_ends_the_matter_unless_it_is_caught():
     assert (workflow.finished, workflow.end_element) == (True, "e2")
 
 
+def test_a_call_that_ended_in_an_error_hands_nothing_back():
+    called = process(REFUSING, "s -> a\na -> no", id="refusing", declared=ERROR)
+    call = (
+        '<startEvent id="s"/><callActivity id="c" calledElement="refusing"><extensionElements>'
+        '<camunda:out source="never_made" target="made"/></extensionElements></callActivity><endEvent id="e"/>'
+        '<boundaryEvent id="caught" attachedToRef="c"><errorEventDefinition id="x"/></boundaryEvent>'
+        '<userTask id="mend"/><endEvent id="e2"/>'
+    )
+    workflow = start(definition(process(call, "s -> c\nc -> e\ncaught -> mend\nmend -> e2"), refusing_bpmn=called))
+    do(workflow, "a", {"refusal": {"code": "x"}})
+    assert (opened(workflow), workflow.open_calls()) == (["mend"], ())
+    assert "made" not in workflow.data
+
+
 def test_an_error_is_caught_only_by_the_call_it_comes_from():
     called = process(REFUSING, "s -> a\na -> no", id="refusing", declared=ERROR)
     elements = '<startEvent id="s"/><parallelGateway id="g"/>' + "".join(

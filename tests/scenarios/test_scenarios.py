@@ -16,11 +16,12 @@ from engine.clock import FrozenClock
 from engine.demo.people import People, load_people
 from engine.errors import InvalidFile, InvalidProcess
 from engine.process_engine import PROCESSES
-from engine.scenarios import MONDAY, Stage, read_scenarios, run_folder
+from engine.scenarios import MONDAY, Coverage, FolderRun, Stage, read_scenarios, run_folder
 from tests.scenarios.mutants import DMN, mutants_of
 
 FOLDERS = sorted(path.parent for path in PROCESSES.glob("*/scenarios.json"))
 E01 = PROCESSES / "E01_seal_use"
+FLOW_IDS = "//*[local-name()='sequenceFlow']/@id"
 MUTANTS = {mutant.id: mutant for mutant in mutants_of(E01)}
 #: one of each kind, for every run; all of them with --full
 REPRESENTATIVE = (
@@ -82,13 +83,33 @@ def first_fault(folder: Path, county: EmptyCounty, place: Path) -> str:
         engine.close()
 
 
+@pytest.fixture(scope="module")
+def played() -> dict[str, FolderRun]:
+    return {}
+
+
+def play(folder: Path, played: dict[str, FolderRun]) -> FolderRun:
+    if folder.name not in played:
+        played[folder.name] = run_folder(folder, PROCESSES)
+    return played[folder.name]
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_an_item_does_what_its_scenarios_say_and_they_take_all_of_it(folder):
-    ran = run_folder(folder, PROCESSES)
+def test_an_item_does_what_its_scenarios_say_and_they_take_all_of_it(folder, played):
+    ran = play(folder, played)
     assert [f"{run.name}: {run.problem}" for run in ran.runs if run.problem] == []
     assert ran.coverage.missed == []
     assert ran.coverage.total >= len(ran.coverage.flows) > 0
     assert ran.holds
+
+
+def test_what_items_call_is_taken_by_all_of_them_together(played):
+    called = Coverage(set(), set(), set())
+    for folder in FOLDERS:
+        called = called.with_taken(play(folder, played).coverage.called)
+    drawn = {flow for path in PROCESSES.glob("common/*/*.bpmn") for flow in etree.parse(path).xpath(FLOW_IDS)}
+    assert called.flows == drawn
+    assert called.missed == []
 
 
 def test_every_item_folder_has_scenarios():

@@ -142,6 +142,7 @@ def call(county):
             matter = connection.execute(select(process_instance).where(process_instance.c.id == matters[village])).one()
             facts = {"units": {}, "files": {}, "item_name": "", "promise": "", "due_on": None, "actor": ""}
             functions = {"completed_by": lambda step: "", "holders": lambda lane: (), "find_hands": lambda steps: ()}
+            functions |= {"param": lambda key: None, "post_holders": lambda code: ()}
             key = key or new_id()
             transaction = Transaction(connection, county.clock.now())
             functions["log"] = lambda kind, data, digest: transaction.log(

@@ -19,7 +19,7 @@ TODAY = date(2026, 11, 20)
 WEBUI = Path(words.__file__).parent
 #: what a visitor without an account can meet
 PUBLIC_PAGES = ("base.html", "components.html", "form.html", "error.html", "fault.html", "portal/*.html")
-PUBLIC_CODE = ("portal.py", "words.py", "forms.py", "errors.py", "frame.py")
+PUBLIC_CODE = ("portal.py", "voices.py", "words.py", "forms.py", "errors.py", "frame.py")
 
 
 def clock(state: str, **facts) -> Clock:

@@ -87,7 +87,7 @@ def decisions_can_be_read(subject: Subject) -> Iterator[Place]:
 @rule("form-missing")
 def forms_are_there(diagram: Diagram) -> Iterator[Place]:
     """Every user task has a form, and every form that is named is in the package."""
-    for node in diagram.of_kind("startEvent", "userTask"):
+    for node in diagram.of_kind("startEvent", "intermediateCatchEvent", "userTask"):
         name = node.get(camunda("formKey")) or node.get(camunda("formRef")) or ""
         if name and diagram.sibling(name) not in diagram.subject.package.files:
             message = f"{title(node)}的表单 {name} 不在文件夹里。"
@@ -163,7 +163,7 @@ def templates_are_there(diagram: Diagram) -> Iterator[Place]:
     """A paper is made of a template that is in the package."""
     for node in _services(diagram, "document.render"):
         name = _literal(node, "template")
-        if name and f"{name}.typ" not in diagram.subject.package.files:
+        if name and diagram.sibling(f"{name}.typ") not in diagram.subject.package.files:
             message = f"{title(node)}要用的文书模板 {name}.typ 不在文件夹里。"
             yield diagram.at(node, message, "请把模板放进文件夹，或者改正名称。")
 

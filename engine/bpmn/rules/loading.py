@@ -132,6 +132,18 @@ def has_unique_ids(diagram: Diagram) -> Iterator[Place]:
             yield diagram.at(element, message, "请给其中一个换一个编号。")
 
 
+@package_rule("duplicate-node")
+def names_each_node_once(subject: Subject) -> Iterator[Place]:
+    """A node of a called process has an id of its own: rows, hands and the log know a step by its id alone."""
+    known: dict[str, tuple[str, etree._Element]] = {}
+    for diagram in sorted(subject.diagrams, key=lambda each: not each.is_main):
+        for element in (*diagram.nodes, *diagram.flows):
+            file, first = known.setdefault(element.get("id", ""), (diagram.file, element))
+            if element.get("id") and file != diagram.file:
+                message = f"编号 {element.get('id')} 在 {file} 里已经给了{title(first)}。"
+                yield diagram.at(element, message, "一个事项连同它调用的流程，编号都不能重复，请换一个。")
+
+
 @package_rule("duplicate-definition")
 def defines_once(subject: Subject) -> Iterator[Place]:
     """A process or a decision that stands in two files: only one of them would be used."""

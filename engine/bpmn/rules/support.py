@@ -66,8 +66,8 @@ _PLAIN_VALUES = {
 }
 #: camunda: attribute → where it is obeyed
 _OBEYED = {
-    "formKey": ("startEvent", "userTask"),
-    "formRef": ("startEvent", "userTask"),
+    "formKey": ("startEvent", "userTask", "intermediateCatchEvent"),
+    "formRef": ("startEvent", "userTask", "intermediateCatchEvent"),
     "decisionRef": ("businessRuleTask",),
     "resultVariable": ("businessRuleTask",),
     "mapDecisionResult": ("businessRuleTask",),
@@ -120,9 +120,19 @@ def uses_what_is_run(diagram: Diagram) -> Iterator[Place]:
         yield diagram.at(element, message, "请删去它；附加的说明要写在扩展元素（extensionElements）里。")
 
 
+def _is_plain_loop(element: etree._Element) -> bool:
+    """A call for each entry of a list, all at once: each runs in a process of its own."""
+    given = {etree.QName(name).localname for name in element.attrib}
+    return (
+        kind(element.getparent()) == "callActivity" and not len(element) and given == {"collection", "elementVariable"}
+    )
+
+
 def _unsupported(element: etree._Element) -> str:
     """Return what is wrong with an element in one sentence, "" when it is run as drawn."""
     name = kind(element)
+    if name == "multiInstanceLoopCharacteristics" and _is_plain_loop(element):
+        return ""
     if name not in _NODES | _PARTS | _DRAWN | _ELSEWHERE:
         if element.get("name") or element.get("id"):
             return f"{title(element)}是{kind_name(element)}，这里不支持，画了也不会执行。"

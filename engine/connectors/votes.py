@@ -1,0 +1,77 @@
+"""body.members, vote.tally: who is entitled, and the totals of a vote. Whether it passes stands in a decision table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select
+
+from engine.connectors.call import Call
+from engine.errors import Refused
+from engine.store.tables import person
+
+PRESENT, RECUSED, ABSENT = "present", "recused", "absent"
+
+
+def members(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
+    """Freeze who belongs to a ``body`` now: the posts that the parameter ``body.<code>`` names, each person once.
+
+    Returns ``{members, count}``; a member is ``{id, name, group}``. Whoever is appointed later has no seat here.
+
+    :raises Refused: ``body_empty``.
+    """
+    posts = str(call.param(f"body.{inputs['body']}")).split()
+    ids = list(dict.fromkeys(person_id for code in posts for person_id in call.post_holders(code)))
+    if not ids:
+        raise Refused("body_empty", "名册里没有应到的人，不能开会", remedy="请先在人员里登记这些人的任期")
+    rows = call.connection.execute(select(person.c.id, person.c.name, person.c.group_name).where(person.c.id.in_(ids)))
+    listed = sorted((row.group_name, row.name, row.id) for row in rows)
+    return {
+        "members": [{"id": id, "name": name, "group": group} for group, name, id in listed],
+        "count": len(listed),
+    }
+
+
+def tally(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
+    """Count a meeting from its ``attendance`` (a row per person) and, where there was a vote, from its totals.
+
+    Ballots come as totals only (``voting``, ``yes``, ``no``, ``abstain``), signed by two ``counters``: nothing that
+    passes here relates a person to a choice. Who is recused leaves the base unless ``recused_in_base``.
+
+    Returns ``{entitled, recused, absent, present, base, voting, yes, no, abstain}``; without a vote ``voting`` is the
+    number present and the totals are 0.
+
+    :raises Refused: ``tally_wrong``: the figures contradict each other.
+    """
+    seats = inputs["attendance"]
+    counted = {state: sum(seat["choice"] == state for seat in seats) for state in (PRESENT, RECUSED, ABSENT)}
+    inside = counted[RECUSED] if call.param("recused_in_base") else 0
+    said = {
+        "entitled": len(seats),
+        **counted,
+        "base": len(seats) - counted[RECUSED] + inside,
+    }
+    if inputs.get("voting") is None:
+        return {**said, "voting": counted[PRESENT], "yes": 0, "no": 0, "abstain": 0}
+    votes = {name: int(inputs[name] or 0) for name in ("voting", "yes", "no", "abstain")}
+    _check(votes, counted[PRESENT])
+    _check_counters(seats, list(inputs.get("counters") or []))
+    return {**said, **votes}
+
+
+def _check(votes: Mapping[str, int], present: int) -> None:
+    if votes["voting"] > present:
+        _refuse(f"投票时在场 {votes['voting']} 人，比签到的 {present} 人多")
+    cast = votes["yes"] + votes["no"] + votes["abstain"]
+    if min(votes.values()) < 0 or cast != votes["voting"]:
+        _refuse(f"同意、反对、弃权加起来是 {cast} 票，投票时在场的是 {votes['voting']} 人，两个数要一样")
+
+
+def _check_counters(seats: Sequence[Mapping], counters: Sequence[object]) -> None:
+    here = {seat["id"] for seat in seats if seat["choice"] == PRESENT}
+    if len(set(counters)) < 2 or not here.issuperset(counters):
+        _refuse("计票人要有两个不同的人，都签到在场")
+
+
+def _refuse(reason: str) -> None:
+    raise Refused("tally_wrong", f"票数对不上：{reason}", remedy="请对照签了名的计票单改正后再交")

@@ -1,0 +1,335 @@
+"""The five deliberations on a real county: who counts, what is kept of a vote, and what villagers may say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from engine.clock import local_date
+from engine.connectors.motions import text_hash
+from engine.connectors.notices import last_day
+from engine.errors import InvalidForm, NotFound, Refused
+from engine.identifiers import new_id
+from engine.process_engine import PROCESSES
+from engine.services import matters
+from engine.services.jobs import BY_TIME
+from engine.services.unit_of_work import Transaction
+from engine.store.tables import appointment, event_log, motion, notice, objection, parameter, submission, task
+from engine.views import Started
+
+PLAN = "村口修一座便民桥，宽 4 米，集体收入 6 万元。"
+OBJECTION = {"text": ["桥位不该占我家的地"], "name": ["张秀英"], "phone": ["13800001001"], "group_name": ["3组"]}
+
+
+@dataclass
+class Motion:
+    """One motion in the main village and the acts that carry it on."""
+
+    county: object
+    started: Started
+
+    def do(self, role: str, files: tuple[str, ...] = (), **values: object) -> None:
+        by = self.county.post(role)
+        self.county.engine.tasks.complete(
+            self.task(by),
+            by=by,
+            data={key.replace("__", "."): v if isinstance(v, list) else [str(v)] for key, v in values.items()},
+            files={name: [self.county.photo()] for name in files},
+        )
+
+    def task(self, by: str) -> str:
+        return self.county.task(self.started, by)
+
+    def wait(self, days: int) -> None:
+        self.county.later(days)
+        while self.county.engine.jobs.run_due(kinds=BY_TIME):
+            pass
+
+    def propose(self) -> None:
+        self.do("CL", ("survey_sheet",), survey_households=40, survey_summary="大家要修桥")
+        budget = {"motion_budget": 60000, "motion_fund": "集体收入", "motion_affected": "全村", "asked_by": 0}
+        self.do("VD", motion_title="修便民桥", motion_text=PLAN, **budget)
+        self.do("SB", checked__decision="agree")
+
+    def meet(self, present: int, recused: int = 0) -> list[str]:
+        """Call a meeting, let the day come, fill in the sheet; return the persons entitled."""
+        day = local_date(self.county.clock.now()) + timedelta(days=14)
+        self.do("CL", call__meeting_on=day.isoformat(), call__place="村委会", call__agenda="修桥")
+        self.wait(10)
+        by = self.county.post("CL")
+        people = [choice.value for choice in self.county.engine.tasks.open(self.task(by), by=by).choices["attendance"]]
+        choices = ["present"] * present + ["recused"] * recused
+        choices += ["absent"] * (len(people) - len(choices))
+        rows = [f"{person}={choice}" for person, choice in zip(people, choices, strict=True)]
+        self.do("CL", ("sheet",), attendance=rows)
+        return people
+
+    def vote(self, people: list[str], voting: int, yes: int) -> None:
+        totals = {"vote__voting": voting, "vote__yes": yes, "vote__no": voting - yes, "vote__abstain": 0}
+        self.do("CL", ("count_sheet",), vote__course="vote", vote__method="secret", **totals, vote__counters=people[:2])
+        self.do("SB", confirm__decision="agree")
+
+    def minutes(self) -> None:
+        self.do("CL", ("minutes",), minutes_summary="照方案表决")
+
+    def to_representatives(self) -> None:
+        self.propose()
+        self.vote(self.meet(5), 5, 5)
+        self.minutes()
+        self.do("CL", plan_text=PLAN)
+        self.do("PS", reviewed__decision="agree")
+        self.vote(self.meet(12), 12, 12)
+        self.minutes()
+        self.do("CL", ballot_text=PLAN)
+
+    def to_notice(self) -> str:
+        self.to_representatives()
+        self.vote(self.meet(28), 28, 25)
+        self.minutes()
+        self.do("CL", ("first_photo",), post_text=PLAN, channels=["wall", "sms"], face_to_face="无")
+        return self.county.engine.disclosure.notices(self.county.people.unit("石桥村"))[0].id
+
+    def rows(self, statement):
+        with self.county.engine.database.read() as connection:
+            return connection.execute(statement).all()
+
+    def open_elements(self) -> list[str]:
+        own = task.c.instance_id == self.started.matter_id, task.c.state == "open"
+        return [row.element for row in self.rows(select(task.c.element).where(*own))]
+
+
+@pytest.fixture
+def motion_(county) -> Motion:
+    county.engine.repository.deploy(PROCESSES / "A01_dev_plan")
+    started = county.engine.runtime.start(
+        "dev_plan",
+        unit_id=county.people.unit("石桥村"),
+        data={"motion_title": ["修便民桥"], "plan_reason": ["村民建议"]},
+        by=county.post("CL"),
+    )
+    return Motion(county, started)
+
+
+# --- who counts -----------------------------------------------------------------------------------------------------
+
+
+def test_the_base_is_frozen_when_the_meeting_opens(motion_):
+    motion_.to_representatives()
+    people = motion_.meet(28)
+    county = motion_.county
+    newcomer = county.people.id("张秀英")
+    with county.engine.database.write() as connection:
+        connection.execute(
+            insert(appointment).values(
+                id=new_id(),
+                person_id=newcomer,
+                role="VR",
+                unit_id=county.people.unit("石桥村"),
+                from_on=date(2026, 1, 1),
+                appointed_at=county.clock.now(),
+            )
+        )
+        connection.execute(delete(appointment).where(appointment.c.person_id == people[5], appointment.c.role == "VR"))
+    assert len(people) == 30 and newcomer not in people
+    motion_.vote(people, 28, 21)
+    assert motion_.open_elements() == ["Task_minutes"]
+    motion_.minutes()
+    assert motion_.open_elements() == ["Task_post"]
+
+
+@pytest.mark.parametrize(("recused_in_base", "passes"), [(False, True), (True, False)])
+def test_whether_the_recused_count_is_a_parameter(county, motion_, recused_in_base, passes):
+    with county.engine.database.write() as connection:
+        connection.execute(update(parameter).where(parameter.c.key == "recused_in_base").values(value=recused_in_base))
+    motion_.to_representatives()
+    # 3 of 30 are recused: more than two thirds of 27 are 19, of 30 are 21.
+    motion_.vote(motion_.meet(22, 3), 22, 20)
+    motion_.minutes()
+    if passes:
+        assert motion_.open_elements() == ["Task_post"]
+    else:
+        trace = county.engine.history.trace(motion_.started.receipt, by=county.post("SB"))
+        assert trace.refusal.code == "rejected"
+
+
+def test_an_attendance_list_with_a_person_left_out_or_foreign_is_refused(motion_):
+    motion_.propose()
+    county, clerk = motion_.county, motion_.county.post("CL")
+    day = local_date(county.clock.now()) + timedelta(days=14)
+    motion_.do("CL", call__meeting_on=day.isoformat(), call__place="村委会", call__agenda="修桥")
+    motion_.wait(10)
+    people = [c.value for c in county.engine.tasks.open(motion_.task(clerk), by=clerk).choices["attendance"]]
+    full = [f"{person}=present" for person in people]
+    for rows in (
+        full[1:],
+        [*full, f"{county.people.id('张秀英')}=present"],
+        [*full, full[0]],
+        [f"{full[0]}ly", *full[1:]],
+    ):
+        with pytest.raises(InvalidForm):
+            motion_.do("CL", ("sheet",), attendance=rows)
+    motion_.do("CL", ("sheet",), attendance=full)
+
+
+def test_belonging_to_a_body_opens_no_papers(county, motion_):
+    representative = county.people.id("冯永年")
+    with pytest.raises(NotFound):
+        county.engine.history.trace(motion_.started.receipt, by=representative)
+    assert county.engine.history.find(by=representative) == ()
+
+
+# --- the secret of the ballot ---------------------------------------------------------------------------------------
+
+
+def mentions(value: object, people: set[str]) -> Iterator[object]:
+    """Yield every list and object in which one of these persons stands, however deep."""
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    if any(isinstance(each, str) and each in people for each in (*inner, *(value if isinstance(value, dict) else ()))):
+        yield value
+    for each in inner:
+        yield from mentions(each, people)
+
+
+def test_no_row_log_or_state_relates_a_person_to_a_choice(motion_):
+    motion_.to_representatives()
+    people = motion_.meet(28)
+    motion_.vote(people, 28, 25)
+    motion_.minutes()
+    county, matter_id = motion_.county, motion_.started.matter_id
+    with county.engine.database.read() as connection:
+        transaction = Transaction(connection, county.clock.now())
+        tree = matters.load(transaction, county.engine.repository, matter_id).workflow._tree
+        states = [each.data for part in tree.trees() for each in part.tasks.values()]
+        submitted = connection.execute(select(submission.c.data).where(submission.c.instance_id == matter_id)).scalars()
+        logged = connection.execute(select(event_log.c.data).where(event_log.c.instance_id == matter_id)).scalars()
+        everything = [*states, *submitted, *logged]
+    voted = [data["vote"] for data in everything if data.get("vote")]
+    assert {type(vote[key]) for vote in voted for key in ("voting", "yes", "no", "abstain")} == {int}
+    found = [each for data in everything for each in mentions(data, set(people))]
+    seats = [each for each in found if isinstance(each, dict)]
+    assert {tuple(sorted(seat)) for seat in seats} == {("group", "id", "name"), ("choice", "id", "name")}
+    # What is chosen for a person is whether he was there, never what he voted.
+    assert {seat["choice"] for seat in seats if "choice" in seat} <= {"present", "recused", "absent"}
+    counters = [vote["counters"] for vote in voted]
+    assert [each for each in found if isinstance(each, list) and each not in counters] == []
+
+
+# --- motions --------------------------------------------------------------------------------------------------------
+
+
+def test_a_payment_before_the_end_of_the_notice_finds_the_motion_barred(motion_):
+    motion_.to_notice()
+    row = motion_.rows(select(motion).where(motion.c.instance_id == motion_.started.matter_id))[0]
+    assert (row.state, row.released_at) == ("open", None)
+    motion_.wait(8)
+    motion_.do("CL", ("last_photo",), posted__state="kept")
+    motion_.do("CL", resolution_number="石桥〔2026〕12号")
+    row = motion_.rows(select(motion).where(motion.c.instance_id == motion_.started.matter_id))[0]
+    assert row.state == "released" and row.released_at is not None
+
+
+def test_blanks_and_line_ends_make_no_other_text_but_a_word_does():
+    assert text_hash("修桥，\r\n 宽４米") == text_hash("修桥，宽4米")
+    assert text_hash("修桥，宽 4 米") != text_hash("修桥，宽 5 米")
+
+
+# --- notices --------------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_counts_from_the_next_day_and_a_rest_day_extends_it():
+    assert last_day(date(2026, 3, 16), 7) == date(2026, 3, 23)
+    assert last_day(date(2026, 3, 14), 7) == date(2026, 3, 23)
+    # It would end inside the holiday of the National Day.
+    assert last_day(date(2026, 9, 25), 7) == date(2026, 10, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"post_text": "电话 13800001001"}, "personal_data"),
+        ({"channels": ["wall"]}, "channels"),
+        ({"channels": ["sms", "media"]}, "channels"),
+    ],
+)
+def test_a_notice_with_a_number_or_on_too_few_channels_is_refused(motion_, changes, code):
+    motion_.to_representatives()
+    motion_.vote(motion_.meet(28), 28, 25)
+    motion_.minutes()
+    with pytest.raises(Refused) as refused:
+        motion_.do(
+            "CL", ("first_photo",), **{"post_text": PLAN, "channels": ["wall", "sms"], "face_to_face": "无", **changes}
+        )
+    assert refused.value.code == code
+    assert motion_.rows(select(notice)) == []
+
+
+def test_an_objection_is_kept_apart_from_who_raised_it_and_answered_by_receipt_and_code(county, motion_):
+    disclosure = county.engine.disclosure
+    notice_id = motion_.to_notice()
+    filed = disclosure.object(notice_id, data=OBJECTION, form_token="one")
+    assert disclosure.object(notice_id, data=OBJECTION, form_token="one") == filed
+    assert len(motion_.rows(select(objection))) == 1
+    assert disclosure.answer(filed.receipt, code=filed.code).state == "open"
+    with pytest.raises(NotFound):
+        disclosure.answer(filed.receipt, code="000000" if filed.code != "000000" else "111111")
+    motion_.do("SB", objection_kind="question")
+    motion_.do("VD", objection_answer="桥位在老渡口，不占承包地。")
+    told = disclosure.answer(filed.receipt, code=filed.code)
+    assert (told.outcome, told.answer) == ("answered", "桥位在老渡口，不占承包地。")
+    shown = disclosure.notice(notice_id)
+    assert shown.answers[0][1] == told.answer
+    assert "张秀英" not in repr(shown)
+
+
+def test_two_objections_are_dealt_with_one_after_the_other(county, motion_):
+    notice_id = motion_.to_notice()
+    for _ in range(2):
+        county.engine.disclosure.object(notice_id, data=OBJECTION)
+    assert motion_.open_elements() == ["Task_check_objection"]
+    for _ in range(2):
+        motion_.do("SB", objection_kind="unknown")
+        motion_.do("VD", objection_answer="请带身份证到村委会核实。")
+    assert motion_.open_elements() == []
+
+
+def test_one_address_may_not_flood_the_board(county, motion_):
+    notice_id = motion_.to_notice()
+    for _ in range(3):
+        county.engine.disclosure.object(notice_id, data=OBJECTION, address="10.0.0.7")
+    with pytest.raises(Refused) as refused:
+        county.engine.disclosure.object(notice_id, data=OBJECTION, address="10.0.0.7")
+    assert refused.value.code == "too_many_tries"
+    assert len(motion_.rows(select(objection))) == 3
+
+
+def test_after_its_last_day_a_notice_takes_no_objection(county, motion_):
+    notice_id = motion_.to_notice()
+    motion_.wait(8)
+    with pytest.raises(Refused) as refused:
+        county.engine.disclosure.object(notice_id, data=OBJECTION)
+    assert refused.value.code == "notice_over"
+
+
+# --- suggestions ----------------------------------------------------------------------------------------------------
+
+
+def test_a_major_suggestion_starts_a_matter_of_its_own(county):
+    for name in ("A01_dev_plan", "B01_project_init", "S02_suggestion_collection"):
+        county.engine.repository.deploy(PROCESSES / name)
+    unit_id, clerk = county.people.unit("石桥村"), county.post("CL")
+    filed = county.engine.disclosure.suggest(unit_id, data={"text": ["修一座便民桥"]})
+    collection = Motion(
+        county, county.engine.runtime.start("suggestion_collection", unit_id=unit_id, data={}, by=clerk)
+    )
+    collection.do("CL", collection_visits="走访 20 户")
+    collection.wait(20)
+    collection.do("CL", suggestion_text="修一座便民桥", sort_amount=60000, sort_households=80)
+    answer = {"reply__kind": "adopted", "reply__text": "已经立项"}
+    collection.do("VD", decided_route="project", decided_title="修便民桥", **answer)
+    found = county.engine.history.find("修便民桥", by=clerk)
+    assert [row.item_name for row in found] == ["项目立项"]
+    assert county.engine.disclosure.answer(filed.receipt, code=filed.code).answer == "已经立项"

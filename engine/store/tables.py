@@ -13,7 +13,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    Json,
     LargeBinary,
     MetaData,
     String,

@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy import select, update
 
-from engine.errors import NotFound
+from engine.errors import NotFound, Unavailable
 from engine.services import cards, openings, timers, wakeup
 from engine.services.identity import require_administrator
 from engine.services.papers import Effect, Papers
@@ -98,6 +98,9 @@ class Jobs:
                 self._run_outside(taken)
             else:
                 raise NotFound("后台任务的种类", taken.kind)
+        except Unavailable:
+            # Not the job's fault: it is tried again when the database is back and the loan has run out.
+            raise
         except Exception as error:
             self._put_off(taken, f"{type(error).__name__}: {error}")
 

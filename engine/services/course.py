@@ -35,7 +35,7 @@ PEOPLES_KINDS = ("userTask", "manualTask", "businessRuleTask", "receiveTask", "c
 #: events that say a node has been passed
 PASSED_KINDS = (
     "started",
-    "entered",
+    "begun",
     "completed",
     "decided",
     "called",
@@ -136,7 +136,7 @@ class Course:
     def _entered(self, process: ProcessFacts) -> int:
         """Return the number of the event with which a called process was entered last: it may run several times."""
         starts = {activity.id for activity in process.activities if activity.kind == "startEvent"}
-        entered = (event.number for event in self.events if event.kind == "entered" and event.element in starts)
+        entered = (event.number for event in self.events if event.kind == "begun" and event.element in starts)
         return max(entered, default=0)
 
     def _step(self, activity: Activity, since: int, *, with_branches: bool) -> StepLine:

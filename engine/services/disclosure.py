@@ -77,7 +77,7 @@ class Disclosure:
             if row.state != "shown" or transaction.today > row.ends_on:
                 remedy = "请到村便民服务室当面反映，或者打监督电话"
                 raise Refused("notice_over", "这件公示已经结束，不再收异议", remedy=remedy)
-            matter = matters.load(transaction, self._repository, row.instance_id, lock=True)
+            matter = matters.load(transaction, self._repository, row.instance_id)
             form, activity = _form_and_activity(matter.definition)
             values = form.clean(data, {}, matter.environment.functions)
             salt, receipt, code = _receipt(form_token)

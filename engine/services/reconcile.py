@@ -133,7 +133,7 @@ def _log_passed(transaction: Transaction, matter: Matter, act: Act, passed: Sequ
 def _kind(matter: Matter, node: Passed) -> str:
     """Return how a passed node is called; a called process begins without anybody starting a matter."""
     if node.kind == "startEvent" and _activity(matter, node.element).folder:
-        return "entered"
+        return "begun"
     return KINDS.get(node.kind, "passed")
 
 

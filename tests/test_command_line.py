@@ -138,9 +138,9 @@ def test_a_county_is_made_deployed_worked_and_verified(tmp_path):
     assert "青禾县已建好" in made.stdout and "用户名 Admin" in made.stdout
     deployed = sihua("deploy", cwd=tmp_path)
     assert deployed.returncode == 0, deployed.stderr
-    assert deployed.stdout.splitlines()[0] == "E01 用印：第 1 版，已启用。"
+    assert "E01 用印：第 1 版，已启用。" in deployed.stdout.splitlines()
     worked = sihua("worker", "--once", cwd=tmp_path)
-    assert (worked.returncode, worked.stdout) == (0, "办了 0 件，办不成的有 0 件。\n")
+    assert worked.returncode == 0 and worked.stdout.endswith("办不成的有 0 件。\n")
     verified = sihua("verify", cwd=tmp_path)
     assert verified.returncode == 0
     assert verified.stdout.endswith("完整。\n")
@@ -175,11 +175,10 @@ def test_deploying_twice_changes_nothing(data, capsys):
     first = rows(capsys.readouterr().out)
     assert main(["deploy", "--data", str(data), "--format", "json"]) == 0
     second = rows(capsys.readouterr().out)
-    assert [(row["name"], row["value"], row["changed"]) for row in first] == [
-        ("E01 用印", 1, True),
-        ("S01 决议登记", 1, True),
-    ]
-    assert [(row["value"], row["changed"]) for row in second] == [(1, False), (1, False)]
+    assert {"E01 用印", "S01 决议登记"} <= {row["name"] for row in first}
+    assert {(row["value"], row["changed"]) for row in first} == {(1, True)}
+    assert [row["name"] for row in second] == [row["name"] for row in first]
+    assert {(row["value"], row["changed"]) for row in second} == {(1, False)}
 
 
 def test_a_changed_package_is_the_next_version(data, item, capsys):

@@ -55,7 +55,7 @@ def enter(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
             entered_at=call.now,
         )
     )
-    call.log("entered", {"register": code, "entry": entry_id}, entry_digest(salt, year, number, entry))
+    call.log("registered", {"register": code, "entry": entry_id}, entry_digest(salt, year, number, entry))
     return {"serial": serial_text(year, number), "entry_id": entry_id}
 
 

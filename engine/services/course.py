@@ -66,7 +66,7 @@ TITLES = {
     "appointed": "指定专人办〈{step}〉",
     "assigned": "〈{step}〉换人办",
     "recused": "申报回避〈{step}〉",
-    "entered": "记入台账",
+    "registered": "记入台账",
     "reminded": "催办",
     "commented": "监督意见",
 }

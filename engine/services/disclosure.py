@@ -19,7 +19,7 @@ from engine.services.messages import settle
 from engine.services.permission import Directory, unit_view
 from engine.services.reconcile import Act
 from engine.services.repository import Repository, definition_row
-from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.services.unit_of_work import Transaction, UnitOfWork, retried
 from engine.store.tables import notice, objection, org_unit, process_definition, process_instance, suggestion
 from engine.views import Filed, Notice, Voice
 
@@ -60,6 +60,7 @@ class Disclosure:
             row = _notice_row(connection, notice_id)
             return _form(*self._catch(connection, row.definition_id))
 
+    @retried
     def object(
         self, notice_id: str, *, data: Mapping[str, Sequence[str]], address: str = "", form_token: str = ""
     ) -> Filed:
@@ -113,6 +114,7 @@ class Disclosure:
         with self._work.read() as connection:
             return self._collection(connection).forms[SUGGESTION_FORM]
 
+    @retried
     def suggest(
         self,
         unit_id: str,

@@ -159,7 +159,7 @@ def _register_faults(connection: Connection) -> Iterator[tuple[str, int, str]]:
     """Yield (unit id, log number, fault) for the register entries that are not what was logged."""
     logged = connection.execute(
         select(event_log.c.unit_id, event_log.c.number, event_log.c.data, event_log.c.digest).where(
-            event_log.c.kind == "entered"
+            event_log.c.kind == "registered"
         )
     ).all()
     for event in logged:

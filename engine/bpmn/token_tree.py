@@ -158,6 +158,8 @@ class TokenTree(_Tree, BpmnWorkflow):
         self.latest: Task | None = None
         self.end_element: str | None = None
         self.refusal: dict[str, object] | None = None
+        #: what the codec keeps of settled tasks from one dump to the next
+        self.rows: dict = {}
 
     def create_subprocess(self, my_task: Task, spec_name: str) -> CalledTree:
         called = CalledTree(self.subprocess_specs[spec_name], my_task.id, self)

@@ -284,7 +284,7 @@ class History:
     def _diary_line(self, connection: Connection, row: Row, names: Mapping[str, str]) -> DiaryLine:
         step = ""
         if row.element and row.definition_id:
-            deployed = self._repository.loaded(connection, definition_row(connection, row.definition_id))
+            deployed = self._repository.of(connection, row.definition_id)
             step = deployed.facts.activity(row.element).name
         return DiaryLine(
             row.at,

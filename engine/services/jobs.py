@@ -10,7 +10,7 @@ from sqlalchemy import Row, select, update
 from engine.errors import EngineError, NotFound
 from engine.pictures import clean
 from engine.services.permission import in_force
-from engine.services.repository import Repository, definition_row
+from engine.services.repository import Repository
 from engine.services.staffing import reassign
 from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store.files import FileStore
@@ -112,7 +112,7 @@ class Jobs:
             definition_id = connection.scalar(
                 select(process_instance.c.definition_id).where(process_instance.c.id == row.instance_id)
             )
-            deployed = self._repository.loaded(connection, definition_row(connection, definition_id))
+            deployed = self._repository.of(connection, definition_id)
         kept = self._files.put(typeset(deployed.package.files[f"{row.template}.typ"], row.data))
         with self._work.write() as transaction:
             transaction.connection.execute(update(document).where(document.c.id == row.id).values(sha256=kept))

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from engine.bpmn.workflow import Workflow
 from engine.errors import InvalidForm, NotFound
 from engine.identifiers import new_id
 from engine.model import Activity
-from engine.services import choices
+from engine.services import choices, kept
 from engine.services.deployed import Deployed
 from engine.services.environment import Environment
 from engine.services.permission import Directory
 from engine.services.reconcile import Matter
-from engine.services.repository import Repository, definition_row
+from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
 from engine.store.event_log import new_salt, salted_digest
 from engine.store.files import FileStore, KeptFile
@@ -48,18 +48,43 @@ def keep_files(files: FileStore, uploads: Mapping[str, Sequence[Upload]], max_by
     }
 
 
+_MATTER = (
+    select(
+        process_instance,
+        instance_state.c.revision.label("state_revision"),
+        instance_state.c.token.label("state_token"),
+        kept.VERSION.scalar_subquery().label("lists"),
+    )
+    .join(instance_state, instance_state.c.instance_id == process_instance.c.id)
+    .where(process_instance.c.id == bindparam("matter"))
+)
+_STATE = select(instance_state.c.state).where(instance_state.c.instance_id == bindparam("matter"))
+
+
 def load(transaction: Transaction, repository: Repository, instance_id: str) -> Matter:
     """Load a matter with its workflow; NotFound when there is none."""
     connection = transaction.connection
-    row = connection.execute(select(process_instance).where(process_instance.c.id == instance_id)).one_or_none()
+    row = connection.execute(_MATTER, {"matter": instance_id}).one_or_none()
     if row is None:
         raise NotFound("事项", instance_id)
-    state = connection.execute(select(instance_state).where(instance_state.c.instance_id == instance_id)).one()
-    definition = repository.loaded(connection, definition_row(connection, row.definition_id))
-    directory = Directory(connection, row.unit_id, transaction.today)
+    definition = repository.of(connection, row.definition_id)
+    directory = Directory(connection, row.unit_id, transaction.today, row.lists)
     environment = Environment(transaction, row, definition, directory)
-    workflow = Workflow.load(definition.definition, state.state, environment)
-    return Matter(row, definition, workflow, environment, directory, state.revision)
+    workflow = transaction.live.take(instance_id, row.state_token)
+    if workflow is not None:
+        workflow.enter(environment)
+    else:
+        workflow = Workflow.load(
+            definition.definition, connection.scalar(_STATE, {"matter": instance_id}), environment
+        )
+    matter = Matter(row, definition, workflow, environment, directory, row.state_revision, row.state_token)
+    keep_live(transaction, matter)
+    return matter
+
+
+def keep_live(transaction: Transaction, matter: Matter) -> None:
+    """Keep the matter's workflow for the next step, once this one is committed."""
+    transaction.after_commit.append(lambda: transaction.live.put(matter.id, matter.token, matter.workflow))
 
 
 def row_by_receipt(connection: Connection, receipt: str) -> Row:

@@ -47,6 +47,8 @@ class Matter:
     environment: Environment
     directory: Directory
     revision: int
+    #: of the state as it stands in the database; random, new with every save
+    token: str = ""
 
     @property
     def id(self) -> str:
@@ -80,11 +82,8 @@ def reconcile(transaction: Transaction, matter: Matter, act: Act) -> tuple[str, 
 
 
 def _save_state(transaction: Transaction, matter: Matter) -> None:
-    values = {
-        "revision": matter.revision + 1,
-        "token": secrets.token_hex(16),
-        "state": matter.workflow.dump(),
-    }
+    matter.token = secrets.token_hex(16)
+    values = {"revision": matter.revision + 1, "token": matter.token, "state": matter.workflow.dump()}
     if matter.revision == 0:
         transaction.connection.execute(insert(instance_state).values(instance_id=matter.id, **values))
         return

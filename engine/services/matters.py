@@ -58,6 +58,7 @@ _MATTER = (
     .join(instance_state, instance_state.c.instance_id == process_instance.c.id)
     .where(process_instance.c.id == bindparam("matter"))
 )
+_SUBMIT = insert(submission)
 _STATE = select(instance_state.c.state).where(instance_state.c.instance_id == bindparam("matter"))
 
 
@@ -173,17 +174,18 @@ def submit(
     """Keep what was filled in; return (submission id, salted digest) for the log."""
     salt, submission_id = new_salt(), new_id()
     transaction.connection.execute(
-        insert(submission).values(
-            id=submission_id,
-            instance_id=matter_id,
-            task_id=task_id,
-            element=element,
-            title=title,
-            by=by,
-            at=transaction.now,
-            salt=salt,
-            data=data,
-        )
+        _SUBMIT,
+        {
+            "id": submission_id,
+            "instance_id": matter_id,
+            "task_id": task_id,
+            "element": element,
+            "title": title,
+            "by": by,
+            "at": transaction.now,
+            "salt": salt,
+            "data": data,
+        },
     )
     return submission_id, salted_digest(salt, data)
 
@@ -192,12 +194,14 @@ def identify(transaction: Transaction, matter: Matter, data: Mapping[str, object
     """Note who the applicant is before anything is decided: recusal looks at the row."""
     values = applicant_of(matter.definition, data)
     if values:
-        matter.row = transaction.connection.execute(
-            update(process_instance)
-            .where(process_instance.c.id == matter.id)
-            .values(**values)
-            .returning(process_instance)
-        ).one()
+        matter.read_again(
+            transaction.connection.execute(
+                update(process_instance)
+                .where(process_instance.c.id == matter.id)
+                .values(**values)
+                .returning(process_instance)
+            ).one()
+        )
 
 
 def applicant_of(definition: Deployed, data: Mapping[str, object]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
 from engine.services import choices, course, inbox, matters
 from engine.services.course import Course
-from engine.services.permission import Bars, acts_for, has_part, read_bars
+from engine.services.permission import Bars, acts_for, has_part
 from engine.services.reconcile import Matter
 from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
@@ -39,7 +39,7 @@ def read(transaction: Transaction, repository: Repository, task_id: str, by: str
     if not (matter.directory.sees_matters(by) or took_part):
         raise NotFound("待办", task_id)
     activity = matter.definition.facts.activity(row.element)
-    bars = read_bars(connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
+    bars = matter.bars(transaction)
     story = Course.read(connection, matter.definition, matter.row, matter.directory, transaction.now)
     steps = story.steps(automatic=False)
     number, count = story.position(steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
 from engine.clock import LOCAL, local_date
 from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
@@ -13,7 +13,7 @@ from engine.identifiers import new_id
 from engine.services import inbox, matters, parameters, task_page
 from engine.services.identity import check_code
 from engine.services.matters import Upload
-from engine.services.permission import Bars, Directory, acts_for, read_bars
+from engine.services.permission import Bars, Directory, acts_for
 from engine.services.reconcile import Act, Matter, reconcile
 from engine.services.repository import Repository
 from engine.services.staffing import reassign
@@ -107,12 +107,13 @@ class Tasks:
 
         :raises NotAllowed, InvalidForm, Conflict, Refused:
         """
-        kept = matters.keep_files(self._files, files or {}, self._max_upload())
+        kept = matters.keep_files(self._files, files, self._max_upload()) if files else {}
         with self._work.write() as transaction:
-            repeated = self._repeated(transaction, task_id, by, form_token)
+            task_row = _task_row(transaction, task_id)
+            repeated = _repeated(task_row, by, form_token)
             if repeated:
                 return repeated
-            matter, row, bars, activity = self._own_task(transaction, task_id, by)
+            matter, row, bars, activity = self._load_own(transaction, task_row, by)
             on_behalf_of = acts_for(matter.directory, bars, row, activity, by)
             acted_at = self._acted_at(transaction, matter, acted_on)
             attached = self._attached(transaction, matter, row, activity, kept, by)
@@ -135,7 +136,7 @@ class Tasks:
                 matter.workflow.finished,
                 str(refusal.get("code", "")),
             )
-            self._close(transaction, task_id, form_token, done)
+            self._close(transaction, row, form_token, done)
             return done
 
     def _own_task(self, transaction: Transaction, task_id: str, by: str) -> tuple[Matter, Row, Bars, object]:
@@ -143,22 +144,16 @@ class Tasks:
 
         :raises NotFound, Conflict, NotAllowed:
         """
-        row = transaction.connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
-        if row is None:
-            raise NotFound("待办", task_id)
+        return self._load_own(transaction, _task_row(transaction, task_id), by)
+
+    def _load_own(self, transaction: Transaction, row: Row, by: str) -> tuple[Matter, Row, Bars, object]:
         matter = matters.load(transaction, self._repository, row.instance_id)
         if row.state != "open":
             raise Conflict(matter.row.receipt)
         activity = matter.definition.facts.activity(row.element)
-        bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
+        bars = matter.bars(transaction)
         acts_for(matter.directory, bars, row, activity, by)
         return matter, row, bars, activity
-
-    def _repeated(self, transaction: Transaction, task_id: str, by: str, form_token: str) -> Done | None:
-        row = transaction.connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
-        if row is None or not form_token or row.form_token != form_token or row.completed_by != by or not row.answer:
-            return None
-        return Done(**{**row.answer, "next_steps": tuple(row.answer["next_steps"]), "repeated": True})
 
     def _acted_at(self, transaction: Transaction, matter: Matter, acted_on: date | None) -> datetime | None:
         """Return the moment an act on paper counts as done; None when it is done now."""
@@ -178,13 +173,10 @@ class Tasks:
     def _attached(self, transaction: Transaction, matter: Matter, row: Row, activity, kept, by: str) -> dict:
         """Return field → attachment ids: those added to the task before and those sent with the form."""
         ids: dict[str, list[str]] = {}
-        before = transaction.connection.execute(
-            select(attachment.c.id, attachment.c.field)
-            .where(attachment.c.task_id == row.id)
-            .order_by(attachment.c.at, attachment.c.id)
-        )
-        for each in before:
-            ids.setdefault(each.field, []).append(each.id)
+        form = matter.definition.form_of(activity)
+        if form is not None and any(field.type == "filepicker" for field in form.fields):
+            for each in transaction.connection.execute(_ATTACHED, {"task": row.id}):
+                ids.setdefault(each.field, []).append(each.id)
         new = matters.attach(transaction, matter.id, activity, kept, by=by, task_id=row.id)
         for field, added in new.items():
             ids.setdefault(field, []).extend(added)
@@ -192,8 +184,7 @@ class Tasks:
 
     def _check_still_free(self, transaction: Transaction, matter: Matter, activity, by: str) -> None:
         """Who has just named the applicant may find that he is his relative."""
-        bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
-        reason = bars.reason(by, activity)
+        reason = matter.bars(transaction).reason(by, activity)
         if reason:
             raise NotAllowed(f"{reason}。请用“申报回避”把这一步交出去", activity.lane)
 
@@ -202,26 +193,23 @@ class Tasks:
         submission_id, digest = matters.submit(
             transaction, matter.id, row.element, row.step, values, by=by, task_id=row.id
         )
-        transaction.connection.execute(
-            update(task)
-            .where(task.c.id == row.id)
-            .values(
-                state="completed",
-                completed_at=transaction.now,
-                completed_by=by,
-                on_behalf_of=on_behalf_of,
-                acted_at=acted_at,
-                assignee_id=row.assignee_id or by,
-            )
-        )
+        done = {
+            "task": row.id,
+            "completed_at": transaction.now,
+            "completed_by": by,
+            "on_behalf_of": on_behalf_of,
+            "acted_at": acted_at,
+            "assignee_id": row.assignee_id or by,
+        }
+        transaction.connection.execute(_COMPLETE, done)
+        matter.note_hand(transaction, row.element, row.step, *filter(None, (by, on_behalf_of)))
         return Act(by, on_behalf_of, acted_at, submission_id, digest)
 
-    def _close(self, transaction: Transaction, task_id: str, form_token: str, done: Done) -> None:
+    def _close(self, transaction: Transaction, row: Row, form_token: str, done: Done) -> None:
         answer = {**done.__dict__, "next_steps": list(done.next_steps)}
-        transaction.connection.execute(
-            update(task).where(task.c.id == task_id).values(form_token=form_token or None, answer=answer)
-        )
-        transaction.connection.execute(delete(draft).where(draft.c.task_id == task_id))
+        transaction.connection.execute(_ANSWER, {"task": row.id, "form_token": form_token or None, "answer": answer})
+        if row.drafts:
+            transaction.connection.execute(delete(draft).where(draft.c.task_id == row.id))
 
     # --- handing over -----------------------------------------------------------------------------------------------
 
@@ -269,14 +257,11 @@ class Tasks:
             reassign(transaction, self._repository, instance_id=matter.id)
 
     def _any_task(self, transaction: Transaction, task_id: str) -> tuple[Row, Matter, Bars, object]:
-        row = transaction.connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
-        if row is None:
-            raise NotFound("待办", task_id)
+        row = _task_row(transaction, task_id)
         matter = matters.load(transaction, self._repository, row.instance_id)
         if row.state != "open":
             raise Conflict(matter.row.receipt)
-        bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
-        return row, matter, bars, matter.definition.facts.activity(row.element)
+        return row, matter, matter.bars(transaction), matter.definition.facts.activity(row.element)
 
     # --- speaking ---------------------------------------------------------------------------------------------------
 
@@ -313,6 +298,34 @@ class Tasks:
         if not directory.sees_matters(by):
             raise NotFound("事项", matter_id)
         return row, directory
+
+
+_TASK = select(
+    task, select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery().label("drafts")
+).where(task.c.id == bindparam("task"))
+_ATTACHED = (
+    select(attachment.c.id, attachment.c.field)
+    .where(attachment.c.task_id == bindparam("task"))
+    .order_by(attachment.c.at, attachment.c.id)
+)
+_THIS = update(task).where(task.c.id == bindparam("task"))
+_DONE_BY = ("completed_at", "completed_by", "on_behalf_of", "acted_at", "assignee_id")
+_COMPLETE = _THIS.values(state="completed", **{key: bindparam(key) for key in _DONE_BY})
+_ANSWER = _THIS.values(form_token=bindparam("form_token"), answer=bindparam("answer"))
+
+
+def _task_row(transaction: Transaction, task_id: str) -> Row:
+    row = transaction.connection.execute(_TASK, {"task": task_id}).one_or_none()
+    if row is None:
+        raise NotFound("待办", task_id)
+    return row
+
+
+def _repeated(row: Row, by: str, form_token: str) -> Done | None:
+    """Return the answer a form has already had; None for a form that is sent for the first time."""
+    if not form_token or row.form_token != form_token or row.completed_by != by or not row.answer:
+        return None
+    return Done(**{**row.answer, "next_steps": tuple(row.answer["next_steps"]), "repeated": True})
 
 
 def _matter_row(transaction: Transaction, matter_id: str) -> Row:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import lru_cache
 
 import chinese_calendar
 
 ONE_DAY = timedelta(days=1)
 
 
+@lru_cache(maxsize=4_096)
 def is_workday(day: date) -> bool:
     """Tell whether offices work on that day; beyond the published calendar Monday to Friday."""
     if is_known(day):

@@ -11,6 +11,7 @@ from engine.bpmn.expressions import resolve
 from engine.bpmn.form import Form
 from engine.bpmn.package import Package
 from engine.model import Activity, ProcessFacts
+from engine.services.forecast import Forecast
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Deployed:
     @property
     def start_form(self) -> Form | None:
         return self.forms.get(self.facts.start_form)
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        """The ways through the diagram."""
+        return Forecast(self)
 
     @cached_property
     def takes_messages(self) -> bool:

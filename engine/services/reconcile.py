@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import JSON, Row, bindparam, delete, insert, select, update
 
 from engine.bpmn.workflow import OpenTask, Passed, Wait, Workflow
 from engine.clock import local_date
@@ -198,7 +198,8 @@ _MOVES = ("last_acted_at", "ahead", "held_at", "held_days", "state", "ended_at",
 _SAVE_INSTANCE = (
     update(process_instance)
     .where(process_instance.c.id == bindparam("matter"))
-    .values(**{key: bindparam(key) for key in _MOVES})
+    .values(**{key: bindparam(key) for key in _MOVES if key != "refusal"})
+    .values(refusal=bindparam("refusal", type_=JSON(none_as_null=True)))
     .returning(process_instance)
 )
 

@@ -47,8 +47,8 @@ def encode(top: TokenTree) -> bytes:
             "latest": top.latest.id.hex if top.latest else None,
             "end": top.end_element,
             "refusal": top.refusal,
-            "tree": _encode_tree(top, top.rows),
-            "called": [[task_id.hex, _encode_tree(tree, top.rows)] for task_id, tree in top.subprocesses.items()],
+            "tree": _encode_tree(top),
+            "called": [[task_id.hex, _encode_tree(tree)] for task_id, tree in top.subprocesses.items()],
         }
     )
     return _COMPRESSED + zlib.compress(state) if top.is_completed() else state
@@ -85,26 +85,25 @@ def _decode(state: dict, definition: Definition, engine: ScriptEngine) -> TokenT
     return top
 
 
-#: task id → its row as bytes, with the state, the moment and the children it was made of
-Kept = dict[UUID, tuple[int, float, list[UUID], orjson.Fragment]]
-
-
-def _row_of(task: Task, kept: Kept) -> orjson.Fragment | list[object]:
+def _row_of(task: Token) -> orjson.Fragment | list[object]:
     """Return the row of a task, as it was kept where it is settled."""
     if not _settled(task):
         return _row(task, task.parent)
-    known = kept.get(task.id)
-    if known and known[0] == task._state and known[1] == task.last_state_change and known[2] == task._children:
-        return known[3]
+    kept = task.kept_row
+    if kept and kept[0] == task._state and kept[1] == task.last_state_change and kept[2] == task._children:
+        return kept[3]
     row = orjson.Fragment(orjson.dumps(_row(task, _finished_before(task))))
-    kept[task.id] = (task._state, task.last_state_change, list(task._children), row)
+    task.kept_row = task._state, task.last_state_change, list(task._children), row
     return row
 
 
-def _settled(task: Task) -> bool:
+def _settled(task: Token) -> bool:
     """Tell whether nothing of a task changes any more until its state does."""
     state = task._state
-    return bool(state & TaskState.FINISHED_MASK or (state == TaskState.READY and task.task_spec.manual))
+    if state & TaskState.FINISHED_MASK or (state == TaskState.READY and task.task_spec.manual):
+        return True
+    ahead = state & TaskState.PREDICTED_MASK or state == TaskState.FUTURE
+    return bool(ahead and not task.data and not task.internal_data)
 
 
 def _finished_before(task: Task) -> Task | None:
@@ -123,7 +122,7 @@ def _difference(task: Task, base: Task | None) -> tuple[dict[str, object], list[
     return changed, [key for key in before if key not in own]
 
 
-def _encode_tree(tree: TokenTree | CalledTree, kept: Kept) -> dict[str, object]:
+def _encode_tree(tree: TokenTree | CalledTree) -> dict[str, object]:
     return {
         "root": tree.task_tree.id.hex,
         "last": tree.last_task.id.hex if tree.last_task else None,
@@ -131,7 +130,7 @@ def _encode_tree(tree: TokenTree | CalledTree, kept: Kept) -> dict[str, object]:
         "completed": tree.completed,
         "data": tree.data,
         "correlations": tree.correlations,
-        "tasks": [_row_of(task, kept) for task in tree.tasks.values()],
+        "tasks": [_row_of(task) for task in tree.tasks.values()],
     }
 
 

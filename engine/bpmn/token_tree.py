@@ -48,6 +48,9 @@ MAX_STEPS = 5_000
 class Token(Task):
     """One place the flow has reached (SpiffWorkflow: Task)."""
 
+    #: what the codec keeps of it from one dump to the next
+    kept_row: tuple | None = None
+
     def _inherit_data(self) -> None:
         """Take over the parent's data, without sharing any nested value with that finished task."""
         self.data = merged(self.data, json_copy(self.parent.data))
@@ -158,9 +161,6 @@ class TokenTree(_Tree, BpmnWorkflow):
         self.latest: Task | None = None
         self.end_element: str | None = None
         self.refusal: dict[str, object] | None = None
-        #: what the codec keeps of settled tasks from one dump to the next
-        self.rows: dict = {}
-
     def create_subprocess(self, my_task: Task, spec_name: str) -> CalledTree:
         called = CalledTree(self.subprocess_specs[spec_name], my_task.id, self)
         called.plant()

@@ -73,6 +73,7 @@ def statements(county: BenchCounty) -> dict[str, int]:
     county.complete(first, packages.as_typed(packages.values_of(first.element, again=False)))
     receipt = next(row.receipt for row in engine.history.mine(by=clerk) if row.state == "open")
     found = {"completion": _completion_statements(county, matter_id)}
+    county.start("twenty_steps", village)
     readers: dict[str, Callable[[], object]] = {
         "inbox": lambda: engine.tasks.inbox(by=clerk),
         "inbox_page": lambda: (engine.identity.actor(clerk), engine.tasks.inbox(by=clerk)),

@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
+from engine.bpmn.form import Form
 from engine.clock import LOCAL, local_date
 from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
 from engine.identifiers import new_id
@@ -47,6 +48,20 @@ class Tasks:
         with self._work.read() as connection:
             transaction = Transaction(connection, self._work.clock.now())
             return task_page.read(transaction, self._repository, task_id, by)
+
+    def form(self, task_id: str) -> Form | None:
+        """Return the form of an open task without anything of its matter; whether one may fill it in is not said.
+
+        :raises NotFound, Conflict: there is no such task, or it is over.
+        """
+        with self._work.read() as connection:
+            row = connection.execute(_FORM_OF, {"task": task_id}).one_or_none()
+            if row is None:
+                raise NotFound("待办", task_id)
+            if row.state != "open":
+                raise Conflict(row.receipt)
+            deployed = self._repository.of(connection, row.definition_id)
+            return deployed.form_of(deployed.facts.activity(row.element))
 
     # --- preparing --------------------------------------------------------------------------------------------------
 
@@ -303,6 +318,11 @@ class Tasks:
 _TASK = select(
     task, select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery().label("drafts")
 ).where(task.c.id == bindparam("task"))
+_FORM_OF = (
+    select(task.c.element, task.c.state, process_instance.c.receipt, process_instance.c.definition_id)
+    .join(process_instance, process_instance.c.id == task.c.instance_id)
+    .where(task.c.id == bindparam("task"))
+)
 _ATTACHED = (
     select(attachment.c.id, attachment.c.field)
     .where(attachment.c.task_id == bindparam("task"))

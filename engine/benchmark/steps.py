@@ -13,7 +13,7 @@ from engine.benchmark.county import BenchCounty, Open, cpu_ms
 from engine.store.tables import instance_state, process_instance
 
 #: matters led to their end where a median over all their steps is taken
-MATTERS = 12
+MATTERS = 40
 #: votes of the many-signer task that are timed
 VOTES = 40
 

@@ -125,7 +125,7 @@ class Tasks:
         kept = matters.keep_files(self._files, files, self._max_upload()) if files else {}
         with self._work.write() as transaction:
             task_row = _task_row(transaction, task_id)
-            repeated = _repeated(task_row, by, form_token)
+            repeated = _repeated(transaction, task_row, by, form_token)
             if repeated:
                 return repeated
             matter, row, bars, activity = self._load_own(transaction, task_row, by)
@@ -221,7 +221,7 @@ class Tasks:
         return Act(by, on_behalf_of, acted_at, submission_id, digest)
 
     def _close(self, transaction: Transaction, row: Row, form_token: str, done: Done) -> None:
-        answer = {**done.__dict__, "next_steps": list(done.next_steps)}
+        answer = {"next_steps": done.next_steps, "finished": done.finished, "refused": done.refused}
         transaction.connection.execute(_ANSWER, {"task": row.id, "form_token": form_token or None, "answer": answer})
         if row.drafts:
             transaction.connection.execute(delete(draft).where(draft.c.task_id == row.id))
@@ -341,11 +341,13 @@ def _task_row(transaction: Transaction, task_id: str) -> Row:
     return row
 
 
-def _repeated(row: Row, by: str, form_token: str) -> Done | None:
+def _repeated(transaction: Transaction, row: Row, by: str, form_token: str) -> Done | None:
     """Return the answer a form has already had; None for a form that is sent for the first time."""
     if not form_token or row.form_token != form_token or row.completed_by != by or not row.answer:
         return None
-    return Done(**{**row.answer, "next_steps": tuple(row.answer["next_steps"]), "repeated": True})
+    receipt = _matter_row(transaction, row.instance_id).receipt
+    next_steps, finished, refused = (row.answer[key] for key in ("next_steps", "finished", "refused"))
+    return Done(row.instance_id, receipt, row.step, tuple(next_steps), finished, refused, repeated=True)
 
 
 def _matter_row(transaction: Transaction, matter_id: str) -> Row:

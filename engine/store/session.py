@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,7 +22,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = _open_sqlite(url) if make_url(url).get_backend_name() == "sqlite" else create_engine(url)
+        is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.engine = _open_sqlite(url) if is_sqlite else create_engine(url, json_serializer=_json)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -54,9 +56,15 @@ class Database:
         self.engine.dispose()
 
 
+def _json(value: object) -> str:
+    """Return JSON as it is kept: a Chinese character takes 3 bytes then, escaped it would take 6."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def _open_sqlite(url: str) -> Engine:
     # isolation_level None: the driver must not begin transactions of its own before ours.
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
+    connecting = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    engine = create_engine(url, json_serializer=_json, connect_args=connecting)
 
     @event.listens_for(engine, "connect")
     def configure(connection, _record) -> None:

@@ -51,7 +51,7 @@ def encode(top: TokenTree) -> bytes:
             "called": [[task_id.hex, _encode_tree(tree)] for task_id, tree in top.subprocesses.items()],
         }
     )
-    return _COMPRESSED + zlib.compress(state) if top.is_completed() else state
+    return _COMPRESSED + zlib.compress(state, 9) if top.is_completed() else state
 
 
 def decode(blob: bytes, definition: Definition, engine: ScriptEngine) -> TokenTree:

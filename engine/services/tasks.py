@@ -221,7 +221,8 @@ class Tasks:
         return Act(by, on_behalf_of, acted_at, submission_id, digest)
 
     def _close(self, transaction: Transaction, row: Row, form_token: str, done: Done) -> None:
-        answer = {"next_steps": done.next_steps, "finished": done.finished, "refused": done.refused}
+        ended = {"finished": True, "refused": done.refused} if done.finished else {}
+        answer = {"next_steps": done.next_steps, **ended}
         transaction.connection.execute(_ANSWER, {"task": row.id, "form_token": form_token or None, "answer": answer})
         if row.drafts:
             transaction.connection.execute(delete(draft).where(draft.c.task_id == row.id))
@@ -346,8 +347,9 @@ def _repeated(transaction: Transaction, row: Row, by: str, form_token: str) -> D
     if not form_token or row.form_token != form_token or row.completed_by != by or not row.answer:
         return None
     receipt = _matter_row(transaction, row.instance_id).receipt
-    next_steps, finished, refused = (row.answer[key] for key in ("next_steps", "finished", "refused"))
-    return Done(row.instance_id, receipt, row.step, tuple(next_steps), finished, refused, repeated=True)
+    said = row.answer
+    finished, refused = said.get("finished", False), said.get("refused", "")
+    return Done(row.instance_id, receipt, row.step, tuple(said["next_steps"]), finished, refused, repeated=True)
 
 
 def _matter_row(transaction: Transaction, matter_id: str) -> Row:

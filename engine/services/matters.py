@@ -58,6 +58,9 @@ _MATTER = (
     .join(instance_state, instance_state.c.instance_id == process_instance.c.id)
     .where(process_instance.c.id == bindparam("matter"))
 )
+_BY_RECEIPT = select(process_instance, kept.VERSION.scalar_subquery().label("lists")).where(
+    process_instance.c.receipt == bindparam("receipt")
+)
 _SUBMIT = insert(submission)
 _STATE = select(instance_state.c.state).where(instance_state.c.instance_id == bindparam("matter"))
 
@@ -91,7 +94,7 @@ def keep_live(transaction: Transaction, matter: Matter) -> None:
 def row_by_receipt(connection: Connection, receipt: str) -> Row:
     """Return a matter's row by its 回执号, whatever its case and blanks; NotFound when there is none."""
     plain = "".join(receipt.split()).upper().replace("-", "")
-    row = connection.execute(select(process_instance).where(process_instance.c.receipt == plain)).one_or_none()
+    row = connection.execute(_BY_RECEIPT, {"receipt": plain}).one_or_none()
     if row is None:
         raise NotFound("事项", receipt)
     return row

@@ -188,6 +188,15 @@ class Bars:
         return replace(self, hands=hands, steps={**self.steps, element: step} if step else self.steps)
 
 
+def names(connection: Connection, ids: Iterable[str | None], lists: str | None) -> Mapping[str, str]:
+    """Return id → name of these persons; shared, so nobody may write to it."""
+    wanted = frozenset(ids) - {None, ""}
+    if not wanted:
+        return {}
+    return kept(lists, "names", wanted, read=lambda: dict(connection.execute(_NAMES, {"people": list(wanted)}).all()))
+
+
+_NAMES = select(person.c.id, person.c.name).where(person.c.id.in_(bindparam("people", expanding=True)))
 _NAME = select(person.c.name).where(person.c.id == bindparam("person"))
 _RELATIVES = select(relation).where(
     or_(relation.c.person_id == bindparam("person"), relation.c.relative_id == bindparam("person"))
@@ -261,6 +270,24 @@ def _whose(directory: Directory, row: Row) -> str:
             else ""
         )
     return directory.title(row.assignee_id, row.lane)
+
+
+def absents_of(connection: Connection, person_id: str, on: date, lists: str | None) -> frozenset[str]:
+    """Return the persons somebody stands in for on a day."""
+    return kept(
+        lists,
+        "absents",
+        person_id,
+        on,
+        read=lambda: frozenset(connection.scalars(_ABSENTS, {"substitute": person_id, "on": on})),
+    )
+
+
+_ABSENTS = select(substitution.c.person_id).where(
+    substitution.c.substitute_id == bindparam("substitute"),
+    substitution.c.from_on <= bindparam("on"),
+    substitution.c.until_on >= bindparam("on"),
+)
 
 
 def has_part(connection: Connection, instance_id: str, person_id: str, on: date) -> bool:

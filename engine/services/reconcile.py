@@ -41,6 +41,7 @@ KINDS = {
 class Matter:
     """One running matter inside a transaction: its row, its workflow and who is around it."""
 
+    #: as it was before the step
     row: Row
     definition: Deployed
     workflow: Workflow
@@ -188,9 +189,8 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing:
             "ended_at": transaction.now,
             "refusal": refusal,
         }
-    matter.row = transaction.connection.execute(
-        _SAVE_INSTANCE, {"matter": matter.id, **{key: getattr(matter.row, key) for key in _MOVES}, **values}
-    ).one()
+    before = {key: getattr(matter.row, key) for key in _MOVES}
+    transaction.connection.execute(_SAVE_INSTANCE, {"matter": matter.id, **before, **values})
 
 
 #: the columns of a matter that a step may move
@@ -200,7 +200,6 @@ _SAVE_INSTANCE = (
     .where(process_instance.c.id == bindparam("matter"))
     .values(**{key: bindparam(key) for key in _MOVES if key != "refusal"})
     .values(refusal=bindparam("refusal", type_=JSON(none_as_null=True)))
-    .returning(process_instance)
 )
 
 

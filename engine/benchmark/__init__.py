@@ -64,19 +64,16 @@ def _steps(place: Path) -> Iterator[Row]:
     yield Row("completion", warm, "ms")
     yield Row("completion_over_floor", warm / (bare + commit), "times", 3)
     yield Row("completion_over_stock", warm / stock, "times", 0.5)
-    yield Row("completion_cold_over_floor", _cold(county) / (bare + commit), "times")
+    cold = steps.completion(county, cold=True)
+    yield Row("completion_cold_over_floor", cold / (bare + commit), "times")
+    sent = steps.statements(county)
     for name, target in (("completion", 20), ("inbox", 1), ("inbox_page", 3), ("trace", 5)):
-        yield Row(f"statements_{name}", steps.statements(county)[name], "statements", target)
+        yield Row(f"statements_{name}", sent[name], "statements", target)
     yield Row("state_bytes", steps.state_bytes(county) / 1024, "KB", 12)
     yield Row("db_bytes", per_matter, "KB", 40)
     few, many = steps.vote(county, 10), steps.vote(county, 300)
     yield Row("multi_instance_300", many / few, "times", 6)
     county.engine.close()
-
-
-def _cold(county: BenchCounty) -> float:
-    """Return ms CPU of a completion by a process that has never met the matter."""
-    return steps.completion(county)
 
 
 def _http(place: Path) -> Iterator[Row]:

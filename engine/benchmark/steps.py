@@ -18,11 +18,16 @@ MATTERS = 40
 VOTES = 40
 
 
-def completion(county: BenchCounty) -> float:
-    """Return ms CPU of ``engine.tasks.complete``, the median over all steps of whole matters."""
+def completion(county: BenchCounty, *, cold: bool = False) -> float:
+    """Return ms CPU of ``engine.tasks.complete``, the median over all steps of whole matters.
+
+    :param cold: as by a process that has never met the matter
+    """
     spent: list[float] = []
 
     def timed(open_task: Open, typed: dict[str, list[str]]) -> None:
+        if cold:
+            county.engine.live.clear()
         spent.append(cpu_ms(lambda: county.complete(open_task, typed)))
 
     for number in range(MATTERS):

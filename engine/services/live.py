@@ -23,6 +23,11 @@ class LiveMatters:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, tuple[str, Workflow]] = OrderedDict()
 
+    def clear(self) -> None:
+        """Let everything go."""
+        with self._lock:
+            self._kept.clear()
+
     def take(self, matter_id: str, token: str) -> Workflow | None:
         """Take a matter's workflow out; None when none is kept in just this state."""
         with self._lock:

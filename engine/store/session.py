@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -24,6 +25,8 @@ class Database:
         self.url = url
         is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.engine = _open_sqlite(url) if is_sqlite else create_engine(url, json_serializer=_json)
+        #: SQLite has one writer at a time and lets the others sleep in growing steps: threads had better queue here
+        self._turn = threading.Lock() if is_sqlite else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -35,7 +38,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """All or nothing; on SQLite it holds the write lock from its first statement."""
-        with self.engine.connect().execution_options(sihua_write=True) as connection, connection.begin():
+        writing = self.engine.connect().execution_options(sihua_write=True)
+        with self._turn, writing as connection, connection.begin():
             yield connection
 
     def is_alive(self) -> bool:

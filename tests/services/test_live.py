@@ -29,7 +29,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def live(county) -> LiveMatters:
-    return county.engine._work.live
+    return county.engine.live
 
 
 def test_the_second_step_needs_no_load(county, loads):
@@ -46,7 +46,7 @@ def test_a_matter_ends_the_same_with_and_without_kept_workflows(county, loads):
         matter = county.ask()
         for step in (county.register, county.approve):
             if not keep:
-                live(county)._kept.clear()
+                live(county).clear()
             step(matter)
         trace = county.engine.history.trace(matter.receipt, by=county.post("CL"))
         ends.append([(stop.step, stop.who) for stop in trace.stops])

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine import benchmark
-from engine.errors import EngineError, InvalidProcess
+from engine.errors import EngineError, InvalidProcess, NotFound
 from engine.model import Finding
 from engine.process_engine import PROCESSES, ProcessEngine
 from engine.scenarios import Coverage, FolderRun, ScenarioRun, run_folder
@@ -31,7 +31,7 @@ class WrongUsage(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when it holds, 1 when something falls short, 2 for wrong usage."""
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     try:
         _require_folders(getattr(options, "folder", ()))
         return options.run(options)
@@ -42,12 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"数据库打不开或者用不了：{str(fault).splitlines()[0]}", file=sys.stderr)
     except OSError as fault:
         print(f"没有办成：{fault.filename or ''} {fault.strerror or fault}", file=sys.stderr)
+    except NotFound as missing:
+        print(f"没有找到{missing.what}：{missing.key}", file=sys.stderr)
     except EngineError as refused:
         print(f"没有办成：{refused}", file=sys.stderr)
     return FALLS_SHORT
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sihua", description="四化：村级权力按公布的流程图运行")
     commands = parser.add_subparsers(required=True, metavar="command")
     place = argparse.ArgumentParser(add_help=False)
@@ -97,11 +99,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _worker(options: argparse.Namespace) -> int:
-    engine = _open(options)
     stop = threading.Event()
     if not options.once:
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         signal.signal(signal.SIGINT, lambda *_: stop.set())
+    engine = _open(options)
     done = 0
     while not stop.is_set():
         tried = engine.jobs.run_due()

@@ -114,6 +114,16 @@ class Activity:
     disclose: tuple[str, ...] = ()
 
     @property
+    def instruction(self) -> str:
+        """What to do, for the person who does it: the first paragraph of the documentation."""
+        return self.documentation.partition("\n\n")[0].strip()
+
+    @property
+    def explanation(self) -> str:
+        """What it means, for the public: what follows the first paragraph, or else that paragraph."""
+        return self.documentation.partition("\n\n")[2].strip() or self.instruction
+
+    @property
     def is_task(self) -> bool:
         """A person does it: it will appear in an inbox."""
         return self.kind in ("userTask", "manualTask")

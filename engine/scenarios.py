@@ -18,7 +18,7 @@ from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
 from engine.errors import EngineError, InvalidFile, NotFound
 from engine.identifiers import new_id
-from engine.process_engine import ProcessEngine
+from engine.process_engine import PROCESSES, ProcessEngine
 from engine.services.course import PASSED_KINDS
 from engine.services.deployed import Deployed
 from engine.services.matters import Upload
@@ -28,55 +28,9 @@ from engine.workdays import add_workdays
 #: scenarios begin on an ordinary Monday morning
 MONDAY = datetime(2026, 3, 16, 9, 0, tzinfo=LOCAL)
 
+#: JSON Schema of scenarios.json
+SHAPE = PROCESSES / "scenarios.schema.json"
 HOW_TO_WRITE = "请照 processes/README.md 第 7 节改写"
-#: what scenarios.json may hold
-SHAPE = {
-    "type": "array",
-    "minItems": 1,
-    "items": {
-        "type": "object",
-        "required": ["name", "start", "steps", "expect"],
-        "additionalProperties": False,
-        "properties": {
-            "name": {"type": "string", "minLength": 1},
-            "given": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "object"}}},
-            "start": {
-                "type": "object",
-                "required": ["by", "unit", "data"],
-                "additionalProperties": False,
-                "properties": {"by": {"type": "string"}, "unit": {"type": "string"}, "data": {"type": "object"}},
-            },
-            "steps": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["do"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "do": {"enum": ["complete", "message", "attach", "recuse", "delegate", "appoint", "advance"]},
-                        **{key: {"type": "string"} for key in ("by", "task", "message", "to", "refused")},
-                        "data": {"type": "object"},
-                        "days": {"type": "integer", "minimum": 1},
-                    },
-                },
-            },
-            "expect": {
-                "type": "object",
-                "required": ["state", "path"],
-                "additionalProperties": False,
-                "properties": {
-                    "state": {"enum": ["done", "refused", "withdrawn", "open"]},
-                    "path": {"type": "array", "items": {"type": "string"}},
-                    "refused": {"type": "object", "required": ["reason"], "additionalProperties": False,
-                                "properties": {"reason": {"type": "string"}}},
-                    "entries": {"type": "object", "additionalProperties": {"type": "integer"}},
-                    "documents": {"type": "array", "items": {"type": "string"}},
-                    "assignee": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
-                },
-            },
-        },
-    },
-}  # fmt: skip
 
 
 @dataclass
@@ -149,7 +103,7 @@ def read_scenarios(folder: Path) -> list[Mapping]:
         raise NotFound("情形", f"{folder.name}/{path.name}")
     try:
         scenarios = json.loads(path.read_text("utf-8"))
-        jsonschema.validate(scenarios, SHAPE)
+        jsonschema.validate(scenarios, json.loads(SHAPE.read_text("utf-8")))
     except ValueError as error:
         raise InvalidFile(f"{folder.name}/{path.name} 不是 JSON：{error}", HOW_TO_WRITE) from error
     except jsonschema.ValidationError as error:

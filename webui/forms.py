@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ _SHORT = 12
 #: components that ask nothing → how they are shown
 _BLOCKS = {"text": "note", "group": "heading"}
 _ANY_PAPER = "image/*,.pdf"
+_LONGEST_NAME = 120
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,17 @@ def uploads(files: MultiDict[str, FileStorage], form: Form | None, *others: str)
     keys = [field.key for field in form.fields if field.type == "filepicker"] if form else []
     # A file input left alone sends one file without a name.
     named = {key: [file for file in files.getlist(key) if file.filename] for key in (*keys, *others)}
-    return {key: [Upload(file.filename, file.stream) for file in chosen] for key, chosen in named.items() if chosen}
+    return {
+        key: [Upload(_file_name(file.filename), file.stream) for file in chosen]
+        for key, chosen in named.items()
+        if chosen
+    }
+
+
+def _file_name(given: str) -> str:
+    """Return the name without folders and without what no file may be called: somebody saves it under it later."""
+    last = re.split(r"[/\\]", given)[-1]
+    return re.sub(r'[\x00-\x1f\x7f<>:"|?*]', "", last).strip(" .")[-_LONGEST_NAME:] or gettext("材料")
 
 
 def new_token() -> str:

@@ -82,6 +82,9 @@ def complete(task_id: str):
     try:
         question = _question(form)
         if question:
+            blank = _left_blank(form)
+            if blank:
+                return show(task_id, blank | keep(task_id, form), status=422)
             return _ask(task_id, form, question)
         done = _act(task_id, form)
     except errors.InvalidForm as error:
@@ -145,6 +148,18 @@ def _question(form):
     return None
 
 
+def _left_blank(form) -> dict[str, str]:
+    """Say which fields are still blank: nobody is asked whether he is sure of half an answer."""
+    sent, own = forms.raw(request.form, form), {field.key.partition(".")[0] for field in form.fields}
+    # What a field that depends on the matter needs is known to the engine only, which looks at everything again.
+    plain = {field.key for field in form.fields if field.hide is None or field.hide.names <= own}
+    try:
+        form.clean(sent, {})
+    except errors.InvalidForm as error:
+        return {key: text for key, text in error.fields.items() if key in plain and key in sent and not sent[key]}
+    return {}
+
+
 def _ask(task_id: str, form, question):
     """Keep everything and ask on a page of its own; what was typed is sent again from there."""
     refused = keep(task_id, form)
@@ -190,8 +205,28 @@ def _overtaken(task_id: str, form):
         kept = False  # the task is over, so a draft has no place: the page itself shows what was typed
     else:
         kept = True
-    hidden = {"csrf_token", "form_token", "receipt", "confirmed"}
-    said = labels(form)
-    typed = [(said.get(key, key), value) for key, value in _sent_pairs() if key not in hidden and value.strip()]
+    typed = _as_read(task_id, form)
     receipt = request.form.get("receipt", "")
     return render_template("inbox/conflict.html", kept=kept, typed=typed, receipt=receipt), 409
+
+
+def _as_read(task_id: str, form) -> list[tuple[str, str]]:
+    """Return what was sent, label by label, in the words the person chose from."""
+    try:
+        choices = engine().tasks.open(task_id, by=g.actor.person_id).choices
+    except errors.EngineError:
+        choices = {}
+    hidden = {"csrf_token", "form_token", "receipt", "confirmed"}
+    said, fields = labels(form), {field.key: field for field in form.fields} if form else {}
+    read = []
+    for key, value in _sent_pairs():
+        if key in hidden or not value.strip():
+            continue
+        field = fields.get(key)
+        words_of = {option.value: option.label for option in (*choices.get(key, ()), *(field.options if field else ()))}
+        if field and field.type == "checkbox":
+            words_of = {"true": _("是")}
+        # The id of a person says nothing to anybody.
+        if value in words_of or not (field and field.source):
+            read.append((said.get(key, key), words_of.get(value, value)))
+    return read

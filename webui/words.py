@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -64,6 +65,30 @@ _STEP_STATES = {
     "todo": lazy_gettext("，还没到"),
     "late": lazy_gettext("，已超期"),
 }
+
+
+_SPAN = re.compile(r"(\d+) (个工作日|天)")
+
+#: what the engine tells an applicant, to be said again in the language of the page; the record itself is Chinese
+_TOLD = (
+    (r"办好了。", lazy_gettext("办好了。")),
+    (r"这件事不予办理。", lazy_gettext("这件事不予办理。")),
+    (r"您已经撤回。", lazy_gettext("您已经撤回。")),
+    (r"正在办理。", lazy_gettext("正在办理。")),
+    (r"要请您补材料。", lazy_gettext("要请您补材料。")),
+    (r"办到第 (?P<number>\d+) 步〈(?P<step>.+)〉。", lazy_gettext("办到第 %(number)s 步〈%(step)s〉。")),
+    (
+        r"办到第 (?P<number>\d+) 步〈(?P<step>.+)〉，比规定晚了 (?P<days>\d+) 个工作日。",
+        lazy_gettext("办到第 %(number)s 步〈%(step)s〉，比规定晚了 %(days)s 个工作日。"),
+    ),
+    (r"原因和怎么办写在下面；不服可以提出异议。", lazy_gettext("原因和怎么办写在下面；不服可以提出异议。")),
+    (r"应于(?P<day>\d+月\d+日)前办结。", lazy_gettext("应于%(day)s前办结。")),
+    (r"等您补材料的时间不算在办理时限里。", lazy_gettext("等您补材料的时间不算在办理时限里。")),
+    (r"现在办", lazy_gettext("现在办")),
+    (r"可代办", lazy_gettext("可代办")),
+    (r"上级", lazy_gettext("上级")),
+    (r"监督", lazy_gettext("监督")),
+)
 
 
 # Dates. A pattern is a message too, so that each language keeps its own order of day and month.
@@ -145,6 +170,28 @@ def limit(clock: Clock) -> str:
 def time_limit(value: TimeLimit | None) -> str:
     """The limit a diagram states; a parameter is not a number yet, so it says nothing."""
     return "" if value is None or value.value is None else quantity(value.value, value.unit)
+
+
+def spoken(text: str) -> str:
+    """Say in the language of the page a span of time that comes from the engine in words: 2 个工作日, 3 天, 当天."""
+    found = _SPAN.fullmatch(text)
+    if found:
+        return quantity(int(found[1]), "wd" if found[2] == "个工作日" else "d")
+    return gettext("当天") if text == "当天" else text
+
+
+def retold(text: str) -> str:
+    """Say a sentence of the engine to an applicant in the language of the page; one that is not known stays."""
+    for pattern, message in _TOLD:
+        found = re.fullmatch(pattern, text)
+        if found:
+            facts = found.groupdict()
+            if "day" in facts:
+                month, number = map(int, re.findall(r"\d+", facts["day"]))
+                # Any leap year: the sentence names none.
+                facts["day"] = day(date(2000, month, number), date(2000, 1, 1))
+            return str(message) % facts
+    return text
 
 
 def due(clock: Clock, today: date | None = None) -> str:
@@ -304,8 +351,10 @@ def controls(codes: Iterable[str]) -> str:
     return gettext("；").join(str(_CONTROLS.get(code, code)) for code in codes)
 
 
-def category(code: str) -> str:
-    return str(_CATEGORIES.get(code, code))
+def category(name: str) -> str:
+    """Return the part of the power list: as the diagram words it, E 便民服务, or from its letter alone."""
+    known = str(_CATEGORIES.get(name[:1], name))
+    return name if len(name) > 1 and str(get_locale() or _CHINESE) == _CHINESE else known
 
 
 def matter_state(state: str) -> tuple[str, str]:
@@ -344,7 +393,7 @@ def install(app: Flask, now: Callable[[], datetime]) -> None:
         return lambda value: "" if value is None else word(value, today())
 
     plain = (
-        time_of_day, limit, time_limit, quantity, over, money, accounts, file_size, file_kind,
+        time_of_day, limit, time_limit, quantity, spoken, retold, over, money, accounts, file_size, file_kind,
         full_day, risk_grade, controls, category, matter_state, step_state, by_whom, listed, demo_time,
     )  # fmt: skip
     app.jinja_env.filters.update({word.__name__: word for word in plain})

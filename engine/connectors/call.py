@@ -41,3 +41,5 @@ class Call:
     holders: Callable[[str], tuple[str, ...]]
     #: ids of steps → names of the lanes for which no person is left
     find_hands: Callable[[tuple[str, ...]], tuple[str, ...]]
+    #: (kind, facts without personal data, salted digest) → an entry of the log, written when the step is
+    log: Callable[[str, Mapping[str, object], str], None]

@@ -11,6 +11,7 @@ from engine.clock import local_date
 from engine.connectors.call import Call
 from engine.errors import Refused
 from engine.identifiers import new_id
+from engine.store.event_log import entry_digest, new_salt
 from engine.store.tables import register, register_entry
 
 _Validator = jsonschema.Draft202012Validator
@@ -36,7 +37,7 @@ def enter(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
         _check_correctable(call, code, str(inputs["corrects"]))
     year = local_date(call.now).year
     number = _next_number(call, code, year)
-    entry_id = new_id()
+    entry_id, salt = new_id(), new_salt()
     call.connection.execute(
         insert(register_entry).values(
             id=entry_id,
@@ -45,12 +46,14 @@ def enter(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
             year=year,
             number=number,
             data=entry,
+            salt=salt,
             instance_id=call.matter.id,
             call_key=call.key,
             corrects=inputs.get("corrects"),
             entered_at=call.now,
         )
     )
+    call.log("entered", {"register": code, "entry": entry_id}, entry_digest(salt, year, number, entry))
     return {"serial": serial_text(year, number), "entry_id": entry_id}
 
 

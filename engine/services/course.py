@@ -59,6 +59,7 @@ TITLES = {
     "appointed": "指定专人办〈{step}〉",
     "assigned": "〈{step}〉换人办",
     "recused": "申报回避〈{step}〉",
+    "entered": "记入台账",
     "reminded": "催办",
     "commented": "监督意见",
 }
@@ -101,18 +102,20 @@ class Course:
     def steps(self, *, automatic: bool = True) -> tuple[StepLine, ...]:
         """Return the steps in the order of the diagram: done, now, late, to come, or not needed here.
 
-        Without ``automatic`` only what people do, what is waited for and what a table decides.
+        Without ``automatic`` only what people do, what is waited for and what a table decides, and no branches:
+        enough for who only wants to know how far it is.
         """
         aside = refusing(self.deployed)
         kinds = STEP_KINDS if automatic else PEOPLES_KINDS
-        lines = [self._step(activity) for activity in self.deployed.facts.activities if activity.kind in kinds]
+        activities = [activity for activity in self.deployed.facts.activities if activity.kind in kinds]
+        lines = [self._step(activity, with_branches=automatic) for activity in activities]
         return tuple(
             line
             for line in lines
             if line.state in ("done", "now", "late") or not (line.element in aside or line.kind == "receiveTask")
         )
 
-    def _step(self, activity: Activity) -> StepLine:
+    def _step(self, activity: Activity, *, with_branches: bool) -> StepLine:
         current = next((t for t in self.tasks if t.element == activity.id and t.state == "open"), None)
         done = next((t for t in reversed(self.tasks) if t.element == activity.id and t.state == "completed"), None)
         event = next((e for e in reversed(self.events) if e.element == activity.id and e.kind in PASSED_KINDS), None)
@@ -127,8 +130,8 @@ class Course:
             self._who(shown),
             event.at if event and not current else None,
             limit_text(shown.limit_value, shown.limit_unit) if shown else self._planned_limit(activity),
-            activity.documentation,
-            self.deployed.branches(activity.id),
+            activity.explanation,
+            self.deployed.branches(activity.id) if with_branches else (),
         )
 
     def _state(self, activity: Activity, current: Row | None, event: Row | None, held: bool) -> str:
@@ -158,7 +161,9 @@ class Course:
         """Return (number of the step the matter is at, steps this matter takes); only what people do counts."""
         taken = [line for line in steps if line.kind in ("userTask", "manualTask") and line.state != "pass"]
         at = next((i for i, line in enumerate(taken, 1) if line.state in ("now", "late")), 0)
-        return at or sum(line.state == "done" for line in taken), len(taken)
+        # While it waits for papers nobody has it: it stands before the next step to come.
+        at = at or next((i for i, line in enumerate(taken, 1) if line.state == "todo"), 0)
+        return at or len(taken), len(taken)
 
     def marks(self) -> dict[str, str]:
         """Return element id → done, now, late for colouring the diagram."""

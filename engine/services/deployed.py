@@ -13,6 +13,9 @@ from engine.bpmn.package import Package
 from engine.model import Activity, ProcessFacts
 from engine.services.forecast import Forecast
 
+#: kinds of nodes that the system passes by itself
+_BY_ITSELF = ("serviceTask", "businessRuleTask", "exclusiveGateway", "parallelGateway", "inclusiveGateway")
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -69,9 +72,26 @@ class Deployed:
         return str(text or self.facts.name)
 
     def branches(self, element: str) -> tuple[str, ...]:
-        """Return one sentence per answer of the gateway behind a step: 同意 → 〈核对批件〉; none for a single way."""
+        """Return one sentence per answer of the gateway behind a step: 同意 → 〈会签用印〉或〈核对批件〉.
+
+        None for a step with a single way. What the system does by itself is passed over: people want to know who
+        has it next, or how it ends.
+        """
         flows = [flow for flow in self.facts.flows if flow.source == element]
         if len(flows) == 1 and self.facts.activity(flows[0].target).kind == "exclusiveGateway":
             return self.branches(flows[0].target)
-        named = [(flow.name, self.facts.activity(flow.target).name) for flow in flows if len(flows) > 1]
-        return tuple(f"{answer} → 〈{target}〉" if answer else f"〈{target}〉" for answer, target in named if target)
+        sentences = []
+        for flow in flows if len(flows) > 1 else ():
+            names = dict.fromkeys(self.facts.activity(id).name for id in self._next_people(flow.target, set()))
+            sentences.append(f"{flow.name} → {'或'.join(f'〈{name}〉' for name in names if name)}")
+        return tuple(sentences)
+
+    def _next_people(self, element: str, seen: set[str]) -> list[str]:
+        """Return the next elements where a person acts, the matter waits or ends."""
+        if element in seen:
+            return []
+        seen.add(element)
+        if self.facts.activity(element).kind not in _BY_ITSELF:
+            return [element]
+        targets = [flow.target for flow in self.facts.flows if flow.source == element]
+        return [each for target in targets for each in self._next_people(target, seen)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from sqlalchemy import ColumnElement, Row, select
 
@@ -58,8 +58,14 @@ class Environment:
                 completed_by=self._completed_by,
                 holders=self._holders,
                 find_hands=self._find_hands,
+                log=partial(self._log, element),
             ),
             inputs,
+        )
+
+    def _log(self, element: str, kind: str, data: Mapping[str, object], digest: str) -> None:
+        self._transaction.log(
+            self._row.unit_id, kind, instance_id=self._row.id, element=element, data=data, digest=digest
         )
 
     def _due_on(self, row: Row) -> date | None:

@@ -26,7 +26,9 @@ class Forecast:
         """Return the elements reachable from these places with these data; see :func:`ahead`."""
         if places not in self._known:
             possible = self._reach(places, lambda _: None)
-            self._known[places] = possible, {name for each in possible for name in _written(self._deployed, each)}
+            # What the steps that wait now will write is as open as what comes after them.
+            writing = possible | set(places)
+            self._known[places] = possible, {name for each in writing for name in _written(self._deployed, each)}
         possible, unsettled = self._known[places]
         if not any(flow.condition for each in (*places, *possible) for flow in self._outgoing.get(each, ())):
             return possible
@@ -41,7 +43,8 @@ class Forecast:
 
     def _reach(self, places: Iterable[str], holds: Callable[[Flow], bool | None]) -> set[str]:
         found: set[str] = set()
-        todo = [flow for place in places for flow in self._outgoing.get(place, [])]
+        # Whoever waits goes on from there, even where the way ahead leads back, as from added papers.
+        todo = [flow for flow in self._deployed.facts.flows if flow.source in set(places)]
         while todo:
             target = todo.pop().target
             if target in found:

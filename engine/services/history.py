@@ -82,13 +82,13 @@ class History:
             if state:
                 conditions.append(process_instance.c.state == state)
             if query.strip():
-                like = f"%{query.strip()}%"
+                text = query.strip()
                 conditions.append(
                     or_(
-                        process_instance.c.receipt.like(like.upper()),
-                        process_instance.c.subject.like(like),
-                        process_instance.c.applicant_name.like(like),
-                        process_definition.c.name.like(like),
+                        process_instance.c.receipt.contains(text.upper(), autoescape=True),
+                        process_instance.c.subject.contains(text, autoescape=True),
+                        process_instance.c.applicant_name.contains(text, autoescape=True),
+                        process_definition.c.name.contains(text, autoescape=True),
                     )
                 )
             return self._rows(connection, conditions, limit)

@@ -36,6 +36,8 @@ LEVEL_ORDER = {"county": 0, "township": 1, "village": 2, "group": 3}
 TRIES_AN_HOUR = 5
 LINK_VALID = timedelta(days=3)
 PASSWORD_LENGTH = 8
+#: hashing more would only cost time
+PASSWORD_MOST = 200
 
 _HASHER = PasswordHasher()
 #: compared against when there is no such account: a wrong name takes as long as a wrong password
@@ -232,8 +234,11 @@ class Identity:
             if unit_id:
                 statement = statement.where(person.c.unit_id == unit_id)
             if query.strip():
-                like = f"%{query.strip()}%"
-                statement = statement.where(or_(person.c.name.like(like), person.c.login.like(like)))
+                text = query.strip()
+                named = or_(
+                    person.c.name.contains(text, autoescape=True), person.c.login.contains(text, autoescape=True)
+                )
+                statement = statement.where(named)
             today = self._work.clock.today()
             return tuple(_person(connection, row, today) for row in connection.execute(statement).all())
 
@@ -469,12 +474,13 @@ def _save_password(connection: Connection, person_id: str, password: str) -> Non
 def _check_password(password: str) -> None:
     if len(password) < PASSWORD_LENGTH:
         raise InvalidForm({"password": f"密码至少 {PASSWORD_LENGTH} 位"})
-    if len(password) > 200:
-        raise InvalidForm({"password": "密码最多 200 位"})
+    if len(password) > PASSWORD_MOST:
+        raise InvalidForm({"password": f"密码最多 {PASSWORD_MOST} 位"})
 
 
 def _matches(stored: str | None, password: str) -> bool:
     try:
-        return _HASHER.verify(stored or _NOBODY, password[:200]) and stored is not None
+        holds = _HASHER.verify(stored or _NOBODY, password[:PASSWORD_MOST])
     except (VerifyMismatchError, InvalidHashError):
         return False
+    return holds and stored is not None and len(password) <= PASSWORD_MOST

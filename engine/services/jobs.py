@@ -1,11 +1,11 @@
-"""What happens after commit: pictures, documents, reassigning after a term has ended. Each job is done once."""
+"""What happens after commit: pictures, documents, giving tasks on when terms begin or end. Each job is done once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Date, Row, Select, and_, false, func, or_, select, update
 
 from engine.errors import EngineError, NotFound
 from engine.pictures import clean
@@ -14,7 +14,7 @@ from engine.services.repository import Repository
 from engine.services.staffing import reassign
 from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store.files import FileStore
-from engine.store.tables import appointment, attachment, document, job, process_instance, task
+from engine.store.tables import appointment, attachment, document, job, org_unit, process_instance, task
 from engine.typesetting import typeset
 from engine.views import Incident
 
@@ -22,6 +22,8 @@ from engine.views import Incident
 RETRY_MINUTES = (1, 5, 30, 120)
 #: far longer than any job takes
 TAKEN_FOR = timedelta(minutes=10)
+
+TOWNSHIP = org_unit.alias("township")
 
 
 class Jobs:
@@ -38,7 +40,7 @@ class Jobs:
 
     def run_due(self, *, limit: int = 100) -> int:
         """Run due jobs, oldest first; return how many were tried here."""
-        self._reassign_ended_terms()
+        self._reassign_by_date()
         with self._work.read() as connection:
             due = connection.execute(
                 select(job)
@@ -67,13 +69,18 @@ class Jobs:
         if not self._take(row):
             return False
         try:
-            self._handlers[row.kind](row.payload)
+            self._do(row)
         except (EngineError, OSError) as error:
             self._put_off(row, str(error))
             return True
         with self._work.write() as transaction:
             transaction.connection.execute(update(job).where(job.c.id == row.id).values(state="done", error=""))
         return True
+
+    def _do(self, row: Row) -> None:
+        if row.kind not in self._handlers:
+            raise NotFound("后台任务的种类", row.kind)
+        self._handlers[row.kind](row.payload)
 
     def _take(self, row: Row) -> bool:
         """Reserve a job: it comes due again only if whoever took it never comes back."""
@@ -117,23 +124,31 @@ class Jobs:
         with self._work.write() as transaction:
             transaction.connection.execute(update(document).where(document.c.id == row.id).values(sha256=kept))
 
-    def _reassign_ended_terms(self) -> None:
-        """A term that ends by its date raises no event: look for tasks whose holder is out of post."""
+    def _reassign_by_date(self) -> None:
+        """A term that begins or ends by its date raises no event: look for the tasks it changes."""
         with self._work.read() as connection:
-            held = (
-                select(appointment.c.id)
-                .where(appointment.c.person_id == task.c.assignee_id, appointment.c.role == task.c.role)
-                .where(*in_force(self._work.clock.today()))
-                .exists()
-            )
-            stale = connection.scalars(
-                select(task.c.instance_id)
-                .where(task.c.state == "open", task.c.assignee_id.is_not(None), task.c.named.is_(False), ~held)
-                .distinct()
-            ).all()
-        for instance_id in stale:
+            changed = connection.scalars(_tasks_changed_by_date(self._work.clock.today())).all()
+        for instance_id in changed:
             with self._work.write() as transaction:
                 reassign(transaction, self._repository, instance_id=instance_id)
+
+
+def _tasks_changed_by_date(today: date) -> Select:
+    """Return the matters with a task whose holder is out of post, or that nobody had and a new term may take."""
+    posts = select(appointment.c.id).where(
+        appointment.c.unit_id.in_([task.c.unit_id, org_unit.c.parent_id, TOWNSHIP.c.parent_id]), *in_force(today)
+    )
+    own = posts.where(appointment.c.role == task.c.role)
+    held = own.where(or_(task.c.assignee_id.is_(None), appointment.c.person_id == task.c.assignee_id)).exists()
+    begun = posts.where(appointment.c.from_on > func.date(task.c.created_at, type_=Date)).exists()
+    return (
+        select(task.c.instance_id)
+        .join(org_unit, org_unit.c.id == task.c.unit_id)
+        .outerjoin(TOWNSHIP, TOWNSHIP.c.id == org_unit.c.parent_id)
+        .where(task.c.state == "open", task.c.named.is_(false()))
+        .where(or_(and_(task.c.unmanned.is_(false()), ~held), and_(task.c.unmanned.is_not(false()), begun)))
+        .distinct()
+    )
 
 
 def _set_picture(transaction: Transaction, attachment_id: str, state: str, preview: str | None) -> None:

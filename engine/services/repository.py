@@ -278,7 +278,7 @@ def _guide_step(
         activity.lane,
         "、".join(contact.name for contact in people),
         _limit(activity, param),
-        activity.documentation,
+        activity.explanation,
         activity.materials,
         activity.legal_basis,
         activity.risk_points,

@@ -23,6 +23,8 @@ from engine.store.files import FileStore
 from engine.store.tables import process_definition, process_instance, subscription
 from engine.views import Started
 
+#: the lane of those who ask: villagers have no account and no task
+APPLICANT = "申请人"
 #: what an applicant may say to a matter, and what it is called when it ends by it
 APPLICANT_MESSAGES = {"supplement": "done", "withdraw": "withdrawn"}
 
@@ -217,7 +219,8 @@ def _check_may_start(definition: Deployed, directory: Directory, by: str | None)
         if not facts.public_start:
             raise NotAllowed("这件事由村里发起，不在网上申请", "村便民服务室")
         return
-    roles = [role for role in map(directory.role_of_lane, definition.starting_lanes) if role]
+    lanes = (lane for lane in definition.starting_lanes if lane != APPLICANT)
+    roles = [role for role in map(directory.role_of_lane, lanes) if role]
     people = {person for role in roles for person in directory.holders(role.code)}
     people |= {substitute for person in people for substitute in directory.substitutes_of(person)}
     if by not in people:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from engine.store.tables import chain_head, event_log, org_unit, process_instance, submission
+from engine.store.tables import chain_head, event_log, org_unit, process_instance, register_entry, submission
 from engine.views import Broken, Verification
 
 #: what stands before the first entry of a chain
@@ -50,6 +50,11 @@ def new_salt() -> str:
 def salted_digest(salt: str, data: object) -> str:
     """Return a digest that cannot be guessed back from a phone number without the salt."""
     return hashlib.sha256(bytes.fromhex(salt) + canonical(data)).hexdigest()
+
+
+def entry_digest(salt: str, year: int, number: int, data: object) -> str:
+    """Return the salted digest of a register entry: what it says, and under which number."""
+    return salted_digest(salt, {"year": year, "number": number, "data": data})
 
 
 def append(connection: Connection, events: Iterable[Event]) -> None:
@@ -150,7 +155,30 @@ def verify(connection: Connection, against: Mapping[str, Mapping[str, object]] |
     expected = set(against or {}) | set(connection.scalars(select(process_instance.c.unit_id).distinct()))
     for unit_id in sorted(expected - set(units)):
         broken.append(Broken(names.get(unit_id, unit_id), 0, "整条记录链不见了"))
+    broken += [
+        Broken(names.get(unit_id, unit_id), number, fault) for unit_id, number, fault in _register_faults(connection)
+    ]
     return Verification(len(units), entries, tuple(broken), published)
+
+
+def _register_faults(connection: Connection) -> Iterator[tuple[str, int, str]]:
+    """Yield (unit id, log number, fault) for the register entries that are not what was logged."""
+    logged = connection.execute(
+        select(event_log.c.unit_id, event_log.c.number, event_log.c.data, event_log.c.digest).where(
+            event_log.c.kind == "entered"
+        )
+    ).all()
+    for event in logged:
+        row = connection.execute(_ENTRY, {"entry": str(event.data.get("entry"))}).one_or_none()
+        if row is None:
+            yield event.unit_id, event.number, "台账里这一条不见了"
+        elif entry_digest(row.salt, row.year, row.number, row.data) != event.digest:
+            yield event.unit_id, event.number, "台账里这一条被改动过"
+
+
+_ENTRY = select(register_entry.c.salt, register_entry.c.year, register_entry.c.number, register_entry.c.data).where(
+    register_entry.c.id == bindparam("entry")
+)
 
 
 def _walk(

@@ -438,6 +438,8 @@ register_entry = Table(
     Column("year", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     Column("data", JSON, nullable=False),
+    #: the log holds a digest of number and data under this salt
+    Column("salt", String(32), nullable=False, default=""),
     _ref("instance_id", "process_instance.id", nullable=True),
     Column("call_key", String(100), nullable=False, unique=True),
     _ref("corrects", "register_entry.id", nullable=True),

@@ -60,7 +60,7 @@ def served(data: Path) -> Iterator[Served]:
 
 
 def set_up_real_county(data: Path) -> str:
-    """Make a county that is no demo, with an administrator 管理员 (login admin); return the path that sets his password."""
+    """Make a county that is no demo, with the administrator admin; return the path at which he sets his password."""
     made = _sihua(
         "init", "--county", "清河县", "--administrator", "宋明德", "--login", "admin", "--data", str(data),
         "--format", "json",

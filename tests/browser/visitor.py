@@ -112,7 +112,13 @@ class Visitor:
 
     def keep_picture(self, name: str) -> None:
         """Keep what the whole page looks like under ``tests/screenshots``."""
-        if self.page.locator(".diagram[data-diagram]").count():
-            self.page.wait_for_timeout(50)
         SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}-{self.width}.png", full_page=True)
+        # On a picture of the whole page a fixed menu would lie across the middle.
+        self.page.screenshot(
+            path=SCREENSHOTS / f"{name}-{self.width}.png", full_page=True, style=".nav{position:static!important}"
+        )
+
+    def widen(self, width: int) -> None:
+        """Turn the phone into a desk screen, or back."""
+        self.width = width
+        self.page.set_viewport_size({"width": width, "height": 844 if width < 768 else 900})

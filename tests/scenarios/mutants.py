@@ -95,9 +95,7 @@ def _returns(file: str, flows: dict[str, Element]) -> Iterator[Mutant]:
     limited = [id for id, flow in flows.items() if "times(" in "".join(flow.itertext())]
     for loosened in (_one_more, _without_limit):
         name = loosened.__name__.strip("_").replace("_", " ")
-        yield Mutant(
-            "returns loosened", name, file, lambda t, change=loosened: [rewrite(t, f, change) for f in limited]
-        )
+        yield Mutant("returns loosened", name, file, lambda t, change=loosened: rewrite_all(t, limited, change))
 
 
 def _one_more(condition: str) -> str:
@@ -172,6 +170,11 @@ def rewrite(tree: Tree, flow: str, change: Callable[[str], str]) -> None:
     if changed == condition.text:
         raise ValueError(f"{flow}: nothing to change in {condition.text}")
     condition.text = changed
+
+
+def rewrite_all(tree: Tree, flows: list[str], change: Callable[[str], str]) -> None:
+    for flow in flows:
+        rewrite(tree, flow, change)
 
 
 def separate(tree: Tree, task: str, other: str | None) -> None:

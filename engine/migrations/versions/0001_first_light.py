@@ -342,6 +342,7 @@ def upgrade() -> None:
         sa.Column("year", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("salt", sa.String(length=32), nullable=False),
         sa.Column("instance_id", sa.String(length=64), nullable=True),
         sa.Column("call_key", sa.String(length=100), nullable=False),
         sa.Column("corrects", sa.String(length=64), nullable=True),

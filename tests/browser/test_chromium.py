@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tests import chromium
 
@@ -21,12 +20,10 @@ NO_CHARACTER = "\U000fffff"
 
 
 @pytest.mark.browser
-def test_the_browser_shows_chinese():
-    with sync_playwright() as playwright:
-        browser = chromium.launch(playwright)
-        page = browser.new_page()
-        pictures = {character: page.evaluate(DRAW, character) for character in ("用", "印", "囍", NO_CHARACTER)}
-        browser.close()
+def test_the_browser_shows_chinese(browser):
+    page = browser.new_page()
+    pictures = {character: page.evaluate(DRAW, character) for character in ("用", "印", "囍", NO_CHARACTER)}
+    page.close()
     assert len(set(pictures.values())) == len(pictures)
 
 

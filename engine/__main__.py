@@ -80,9 +80,9 @@ def command_line() -> argparse.ArgumentParser:
     command("scenarios", _scenarios, "play the scenarios of items and count what they take", items, out)
     verify = command("verify", _verify, "recompute the chains of the event log", place, out)
     verify.add_argument("--against", type=Path, help="heads published earlier (heads.json)")
+    verify.add_argument("--write-heads", type=Path, help="write the heads of today to this file")
     bench = command("bench", _bench, "measure what a step costs here against its targets; takes some minutes", out)
     bench.add_argument("--database", help="URL of an empty database to measure beside the embedded one")
-    verify.add_argument("--write-heads", type=Path, help="write the heads of today to this file")
     return parser
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 Severity = Literal["error", "warning", "info"]
@@ -182,7 +183,8 @@ class ProcessFacts:
 
     def activity(self, id: str) -> Activity:
         """Return the activity with that id; KeyError when the diagram has none."""
-        for activity in self.activities:
-            if activity.id == id:
-                return activity
-        raise KeyError(id)
+        return self._by_id[id]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Activity]:
+        return {activity.id: activity for activity in self.activities}

@@ -28,6 +28,7 @@ def _days(texts: list[str]) -> frozenset[date]:
     return frozenset(map(date.fromisoformat, texts))
 
 
+@lru_cache(maxsize=4_096)
 def is_workday(day: date) -> bool:
     """Tell whether offices work on that day; beyond the published calendar Monday to Friday."""
     if day.year in published():

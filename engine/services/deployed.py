@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.expressions import resolve
 from engine.bpmn.form import Form
 from engine.bpmn.package import Package
 from engine.model import Activity, ProcessFacts
+from engine.services.forecast import Forecast
 
 #: kinds of nodes that the system passes by itself
 _BY_ITSELF = ("serviceTask", "businessRuleTask", "exclusiveGateway", "parallelGateway", "inclusiveGateway")
@@ -37,6 +39,20 @@ class Deployed:
     @property
     def start_form(self) -> Form | None:
         return self.forms.get(self.facts.start_form)
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        """The ways through the diagram."""
+        return Forecast(self)
+
+    @cached_property
+    def takes_messages(self) -> bool:
+        """Whether a matter can ever wait for a message."""
+        return b"messageEventDefinition" in self._diagrams or b"receiveTask" in self._diagrams
+
+    @cached_property
+    def _diagrams(self) -> bytes:
+        return b"".join(data for name, data in self.package.files.items() if name.endswith(".bpmn"))
 
     @property
     def starting_lanes(self) -> tuple[str, ...]:

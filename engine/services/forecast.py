@@ -3,10 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from engine.bpmn.expressions import ExpressionError, parse
 from engine.model import Flow
-from engine.services.deployed import Deployed
+
+if TYPE_CHECKING:
+    from engine.services.deployed import Deployed
+
+
+class Forecast:
+    """The ways through one diagram; what rests on the diagram alone is worked out once."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        self._deployed = deployed
+        self._outgoing = _forward(deployed)
+        #: places → (elements possible whatever the data say, the values that steps among them will write)
+        self._known: dict[tuple[str, ...], tuple[set[str], set[str]]] = {}
+
+    def ahead(self, places: tuple[str, ...], data: Mapping[str, object]) -> set[str]:
+        """Return the elements reachable from these places with these data; see :func:`ahead`."""
+        if places not in self._known:
+            possible = self._reach(places, lambda _: None)
+            # What the steps that wait now will write is as open as what comes after them.
+            writing = possible | set(places)
+            self._known[places] = possible, {name for each in writing for name in _written(self._deployed, each)}
+        possible, unsettled = self._known[places]
+        if not any(flow.condition for each in (*places, *possible) for flow in self._outgoing.get(each, ())):
+            return possible
+        return self._reach(places, lambda flow: _holds(flow, data, unsettled))
+
+    @cached_property
+    def refusing(self) -> frozenset[str]:
+        """The elements from which only error ends can be reached."""
+        facts = self._deployed.facts
+        good = {a.id for a in facts.activities if a.kind == "endEvent" and not a.error_code}
+        return frozenset(a.id for a in facts.activities if not (self._reach((a.id,), lambda _: None) | {a.id}) & good)
+
+    def _reach(self, places: Iterable[str], holds: Callable[[Flow], bool | None]) -> set[str]:
+        found: set[str] = set()
+        # Whoever waits goes on from there, even where the way ahead leads back, as from added papers.
+        todo = [flow for flow in self._deployed.facts.flows if flow.source in set(places)]
+        while todo:
+            target = todo.pop().target
+            if target in found:
+                continue
+            found.add(target)
+            todo += _taken(self._outgoing.get(target, []), holds)
+        return found
 
 
 def ahead(deployed: Deployed, places: Iterable[str], data: Mapping[str, object]) -> set[str]:
@@ -15,36 +60,12 @@ def ahead(deployed: Deployed, places: Iterable[str], data: Mapping[str, object])
     A gateway whose condition rests only on values that no step to come will write takes its one branch; where
     anything is still open, all branches stay possible.
     """
-    places = tuple(places)
-    # What the steps that wait now will write is as open as what comes after them.
-    possible = _reach(deployed, places, lambda _: None) | set(places)
-    unsettled = {name for element in possible for name in _written(deployed, element)}
-    return _reach(deployed, places, lambda flow: _holds(flow, data, unsettled))
+    return deployed.forecast.ahead(tuple(places), data)
 
 
-def refusing(deployed: Deployed) -> set[str]:
+def refusing(deployed: Deployed) -> frozenset[str]:
     """Return the elements from which only error ends can be reached: the branch of a refusal."""
-    facts = deployed.facts
-    good = {a.id for a in facts.activities if a.kind == "endEvent" and not a.error_code}
-    return {
-        activity.id
-        for activity in facts.activities
-        if not (_reach(deployed, (activity.id,), lambda _: None) | {activity.id}) & good
-    }
-
-
-def _reach(deployed: Deployed, places: Iterable[str], holds: Callable[[Flow], bool | None]) -> set[str]:
-    outgoing = _forward(deployed)
-    found: set[str] = set()
-    # Whoever waits goes on from there, even where the way ahead leads back, as from added papers.
-    todo = [flow for flow in deployed.facts.flows if flow.source in set(places)]
-    while todo:
-        target = todo.pop().target
-        if target in found:
-            continue
-        found.add(target)
-        todo += _taken(outgoing.get(target, []), holds)
-    return found
+    return deployed.forecast.refusing
 
 
 def _forward(deployed: Deployed) -> dict[str, list[Flow]]:

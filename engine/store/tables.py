@@ -316,7 +316,7 @@ task = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index("ix_task_instance_id", "instance_id"),
-    Index("ix_task_completed_by", "completed_by", "completed_at"),
+    Index("ix_task_completed_by", "completed_by"),
 )
 
 recusal = Table(

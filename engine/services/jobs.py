@@ -16,7 +16,7 @@ from engine.services.papers import Effect, Papers
 from engine.services.recalendar import reckon_again
 from engine.services.repository import Repository, county_id
 from engine.services.staffing import reassign_by_date
-from engine.services.unit_of_work import Transaction, UnitOfWork
+from engine.services.unit_of_work import Transaction, UnitOfWork, retried
 from engine.store import job_queue
 from engine.store.files import FileStore
 from engine.store.job_queue import TakenJob
@@ -157,6 +157,7 @@ class Jobs:
                 Incident(row.id, row.kind, row.error, row.due_at, row.attempts, row.receipt or "") for row in rows
             )
 
+    @retried
     def retry(self, job_id: str, *, by: str | None = None) -> None:
         """Try a job again that was given up; NotFound when there is no such job.
 

@@ -1,4 +1,4 @@
-"""The command line: sihua serve, worker, init, lint, deploy, scenarios, verify."""
+"""The command line: sihua serve, worker, init, lint, deploy, scenarios, verify, bench."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from engine import benchmark
 from engine.errors import EngineError, InvalidProcess, NotFound, Unavailable
 from engine.model import Finding
 from engine.process_engine import PROCESSES, ProcessEngine
@@ -82,6 +83,8 @@ def command_line() -> argparse.ArgumentParser:
     verify = command("verify", _verify, "recompute the chains of the event log", place, out)
     verify.add_argument("--against", type=Path, help="heads published earlier (heads.json)")
     verify.add_argument("--write-heads", type=Path, help="write the heads of today to this file")
+    bench = command("bench", _bench, "measure what a step costs here against its targets; takes some minutes", out)
+    bench.add_argument("--database", help="URL of an empty database to measure beside the embedded one")
     return parser
 
 
@@ -234,6 +237,17 @@ def _verify(options: argparse.Namespace) -> int:
     return HOLDS if result.whole else FALLS_SHORT
 
 
+def _bench(options: argparse.Namespace) -> int:
+    rows = []
+    for figure in benchmark.run(options.database):
+        rows.append({**_row(figure.name, round(figure.value, 3), figure.unit, figure.target), "holds": figure.holds})
+        if options.format == "text":
+            print(_bench_line(figure), flush=True)
+    if options.format == "json":
+        _print_rows(rows)
+    return HOLDS if all(row["holds"] for row in rows) else FALLS_SHORT
+
+
 # --- what they are given --------------------------------------------------------------------------------------------
 
 
@@ -298,6 +312,14 @@ def _heads(path: Path) -> Mapping[str, Mapping[str, object]]:
 
 def _row(name: str, value: object, unit: str, target: object = None) -> dict[str, object]:
     return {"name": name, "value": value, "unit": unit, "target": target}
+
+
+def _bench_line(figure: benchmark.Row) -> str:
+    if figure.target is None:
+        return f"{figure.name}：{figure.value:,.2f} {figure.unit}"
+    most = "至少" if figure.at_least else "至多"
+    verdict = "达到" if figure.holds else "没有达到"
+    return f"{figure.name}：{figure.value:,.2f} {figure.unit}（{most} {figure.target:,.2f}，{verdict}）"
 
 
 def _print_json(value: object) -> None:

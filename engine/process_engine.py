@@ -59,6 +59,8 @@ class ProcessEngine:
         if clock is None and demo:
             self.clock.offset = timedelta(seconds=float(demo["offset"]))
         self._work = work
+        #: workflows kept between steps
+        self.live = work.live
 
     def max_upload(self) -> int:
         """Return how many bytes one file may have (parameter ``upload.max_bytes``)."""

@@ -33,20 +33,22 @@ def is_workday(day: date) -> bool:
     if day.year in published():
         off, on = published()[day.year]
         return day in on or (day.weekday() < 5 and day not in off)
-    if is_known(day):
-        return chinese_calendar.is_workday(day)
-    return day.weekday() < 5
+    known = _in_library(day)
+    return day.weekday() < 5 if known is None else known
 
 
 def is_known(day: date) -> bool:
     """Tell whether the State Council's holiday plan for that year is in the file or in the library's data."""
-    if day.year in published():
-        return True
+    return day.year in published() or _in_library(day) is not None
+
+
+@lru_cache(maxsize=4_096)
+def _in_library(day: date) -> bool | None:
+    """Tell whether the library takes the day for a working day; None when it does not know the year."""
     try:
-        chinese_calendar.is_workday(day)
+        return chinese_calendar.is_workday(day)
     except NotImplementedError:
-        return False
-    return True
+        return None
 
 
 def add_workdays(day: date, count: int) -> date:

@@ -22,7 +22,7 @@ E01 = PROCESSES / "E01_seal_use"
 INIT = ("--county", "青禾县", "--administrator", "温知序", "--login", "Admin")
 FINDING = {"rule", "aliases", "severity", "file", "line", "element", "name", "message", "hint"}
 ROW = {"name", "value", "unit", "target"}
-COMMANDS = ("serve", "worker", "init", "lint", "deploy", "scenarios", "verify")
+COMMANDS = ("serve", "worker", "init", "lint", "deploy", "scenarios", "verify", "bench")
 
 
 def sihua(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

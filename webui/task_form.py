@@ -114,8 +114,8 @@ def complete(task_id: str):
 def _form_of(task_id: str):
     """Return the form of the step; None when it is over, and completing will say how."""
     try:
-        return engine().tasks.open(task_id, by=g.actor.person_id).form
-    except (errors.Conflict, errors.NotAllowed, errors.NotFound):
+        return engine().tasks.form(task_id)
+    except (errors.Conflict, errors.NotFound):
         return None
 
 

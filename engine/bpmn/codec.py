@@ -1,7 +1,13 @@
-"""The state of a running workflow as bytes and back: JSON without specs, task data as differences to the parent's."""
+"""The state of a running workflow as bytes and back: JSON without specs, task data as differences.
+
+A task that is settled, finished or waiting for a person, is not touched again: its row is written once and kept as
+bytes as long as the workflow lives. Its data are told as the difference to the nearest finished task before it, which
+is settled too; the data of a frame around instances still change while these are done.
+"""
 
 from __future__ import annotations
 
+import zlib
 from uuid import UUID
 
 import orjson
@@ -14,11 +20,15 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.script_engine import ScriptEngine
-from engine.bpmn.task_data import json_copy
+from engine.bpmn.task_data import json_copy, same
 from engine.bpmn.token_tree import CalledTree, Token, TokenTree
 from engine.errors import EngineError
 
-VERSION = 1
+VERSION = 2
+#: versions 1 and 2 are read; in 1 every difference is to the parent
+READABLE = (1, VERSION)
+#: how a compressed state begins; JSON begins with a brace
+_COMPRESSED = b"z"
 
 
 class StateRefused(EngineError):
@@ -26,28 +36,31 @@ class StateRefused(EngineError):
 
 
 def encode(top: TokenTree) -> bytes:
-    """Return the whole state. Events on their way and what was passed must have been drained before."""
-    cells = _Cells()
-    return orjson.dumps(
+    """Return the whole state. Events on their way and what was passed must have been drained before.
+
+    What has ended is kept for years and hardly ever read again: it is compressed.
+    """
+    state = orjson.dumps(
         {
             "v": VERSION,
             "definition": top.script_engine.definition.digest,
             "latest": top.latest.id.hex if top.latest else None,
             "end": top.end_element,
             "refusal": top.refusal,
-            "tree": _encode_tree(top, cells),
-            "called": [[task_id.hex, _encode_tree(tree, cells)] for task_id, tree in top.subprocesses.items()],
+            "tree": _encode_tree(top),
+            "called": [[task_id.hex, _encode_tree(tree)] for task_id, tree in top.subprocesses.items()],
         }
     )
+    return _COMPRESSED + zlib.compress(state, 9) if top.is_completed() else state
 
 
 def decode(blob: bytes, definition: Definition, engine: ScriptEngine) -> TokenTree:
     """Return the workflow as it was. Raises StateRefused."""
     try:
-        state = orjson.loads(blob)
-    except orjson.JSONDecodeError as error:
+        state = orjson.loads(zlib.decompress(blob[1:]) if blob.startswith(_COMPRESSED) else blob)
+    except (orjson.JSONDecodeError, zlib.error) as error:
         raise StateRefused("the state is damaged") from error
-    if not isinstance(state, dict) or state.get("v") != VERSION:
+    if not isinstance(state, dict) or state.get("v") not in READABLE:
         raise StateRefused("the state was written by another version")
     if state.get("definition") != definition.digest:
         raise StateRefused("the state belongs to another definition")
@@ -72,27 +85,44 @@ def _decode(state: dict, definition: Definition, engine: ScriptEngine) -> TokenT
     return top
 
 
-class _Cells:
-    """The data of each task as key → bytes, made once and compared with the children's."""
-
-    def __init__(self) -> None:
-        self._known: dict[UUID, dict[str, bytes]] = {}
-
-    def of(self, task: Task) -> dict[str, bytes]:
-        known = self._known.get(task.id)
-        if known is None:
-            known = self._known[task.id] = {key: orjson.dumps(value) for key, value in task.data.items()}
-        return known
-
-    def difference(self, task: Task) -> tuple[dict[str, orjson.Fragment], list[str]]:
-        """Return what the task has set against its parent, and the keys it no longer has."""
-        own = self.of(task)
-        base = self.of(task.parent) if task.parent is not None else {}
-        changed = {key: orjson.Fragment(cell) for key, cell in own.items() if base.get(key) != cell}
-        return changed, [key for key in base if key not in own]
+def _row_of(task: Token) -> orjson.Fragment | list[object]:
+    """Return the row of a task, as it was kept where it is settled."""
+    if not _settled(task):
+        return _row(task, task.parent)
+    kept = task.kept_row
+    if kept and kept[0] == task._state and kept[1] == task.last_state_change and kept[2] == task._children:
+        return kept[3]
+    row = orjson.Fragment(orjson.dumps(_row(task, _finished_before(task))))
+    task.kept_row = task._state, task.last_state_change, list(task._children), row
+    return row
 
 
-def _encode_tree(tree: TokenTree | CalledTree, cells: _Cells) -> dict[str, object]:
+def _settled(task: Token) -> bool:
+    """Tell whether nothing of a task changes any more until its state does."""
+    state = task._state
+    if state & TaskState.FINISHED_MASK or (state == TaskState.READY and task.task_spec.manual):
+        return True
+    ahead = state & TaskState.PREDICTED_MASK or state == TaskState.FUTURE
+    return bool(ahead and not task.data and not task.internal_data)
+
+
+def _finished_before(task: Task) -> Task | None:
+    before = task.parent
+    while before is not None and not before._state & TaskState.FINISHED_MASK:
+        before = before.parent
+    return before
+
+
+def _difference(task: Task, base: Task | None) -> tuple[dict[str, object], list[str]]:
+    """Return what the task has set against another, and the keys it no longer has."""
+    if base is None:
+        return task.data, []
+    own, before = task.data, base.data
+    changed = {key: value for key, value in own.items() if key not in before or not same(value, before[key])}
+    return changed, [key for key in before if key not in own]
+
+
+def _encode_tree(tree: TokenTree | CalledTree) -> dict[str, object]:
     return {
         "root": tree.task_tree.id.hex,
         "last": tree.last_task.id.hex if tree.last_task else None,
@@ -100,17 +130,17 @@ def _encode_tree(tree: TokenTree | CalledTree, cells: _Cells) -> dict[str, objec
         "completed": tree.completed,
         "data": tree.data,
         "correlations": tree.correlations,
-        "tasks": [_encode_task(task, cells) for task in tree.tasks.values()],
+        "tasks": [_row_of(task) for task in tree.tasks.values()],
     }
 
 
-def _encode_task(task: Task, cells: _Cells) -> list[object]:
+def _row(task: Task, base: Task | None) -> list[object]:
     inner = task.internal_data
     if inner.get("seen_events"):
         inner = {**inner, "seen_events": [_encode_event(task, event) for event in inner["seen_events"]]}
     reached = task._state & ~TaskState.PREDICTED_MASK and (task.data or task._state != TaskState.FUTURE)
-    changed, gone = cells.difference(task) if reached else ({}, None)
-    return [
+    changed, gone = _difference(task, base) if reached else ({}, None)
+    row = [
         task.id.hex,
         task._parent.hex if task._parent else None,
         [child.hex for child in task._children],
@@ -123,6 +153,8 @@ def _encode_task(task: Task, cells: _Cells) -> list[object]:
         # None: not reached yet, so without any data
         gone,
     ]
+    # Named only where it is not the parent.
+    return row if base is task.parent else [*row, base.id.hex if base is not None else None]
 
 
 def _decode_tree(tree: TokenTree | CalledTree, state: dict, top: TokenTree) -> None:
@@ -138,7 +170,8 @@ def _decode_tree(tree: TokenTree | CalledTree, state: dict, top: TokenTree) -> N
 
 
 def _decode_task(tree: TokenTree | CalledTree, row: list) -> None:
-    task_id, parent, children, state, spec, changed_at, triggered, inner, changed, gone = row
+    task_id, parent, children, state, spec, changed_at, triggered, inner, changed, gone, *named = row
+    base = named[0] if named else parent
     if spec not in tree.spec.task_specs:
         raise StateRefused(f"the state knows an element {spec} that the definition has not")
     task = Token.__new__(Token)
@@ -154,16 +187,17 @@ def _decode_task(tree: TokenTree | CalledTree, row: list) -> None:
     task.internal_data = inner
     if inner.get("seen_events"):
         inner["seen_events"] = [_decode_event(task, event) for event in inner["seen_events"]]
-    task.data = changed if gone is None else _whole_data(task, tree.tasks.get(task._parent), changed, gone)
+    before = tree.tasks[UUID(base)] if base else None
+    task.data = changed if gone is None else _whole_data(task, before, changed, gone)
     tree.tasks[task.id] = task
 
 
-def _whole_data(task: Task, parent: Task | None, changed: dict, gone: list[str]) -> dict[str, object]:
-    if parent is None:
+def _whole_data(task: Task, base: Task | None, changed: dict, gone: list[str]) -> dict[str, object]:
+    if base is None:
         return changed
-    data = {key: value for key, value in parent.data.items() if key not in gone}
-    # Only data that nobody will write to any more may share values with the parent's.
-    finished = task._state & parent._state & TaskState.FINISHED_MASK
+    data = {key: value for key, value in base.data.items() if key not in gone}
+    # Only data that nobody will write to any more may share values with those before.
+    finished = task._state & base._state & TaskState.FINISHED_MASK
     if not finished:
         data = json_copy(data)
     return {**data, **changed}

@@ -49,9 +49,10 @@ class StepFailed(EngineError):
 class ScriptEngine:
     """Evaluates, for the elements of one running workflow, what was parsed when its definition was loaded."""
 
-    def __init__(self, definition: Definition, environment: Environment) -> None:
+    def __init__(self, definition: Definition, environment: Environment | None) -> None:
         self.definition = definition
-        self._outside = environment
+        #: changes with every transaction; None while nobody has the matter in hand
+        self.outside = environment
 
     def evaluate(self, spiff_task: Task, text: str, external_context: Mapping[str, object] | None = None) -> object:
         """Return the value of an expression of the diagram over the data of this task."""
@@ -81,7 +82,7 @@ class ScriptEngine:
 
     def call(self, spiff_task: Task, topic: str, inputs: Mapping[str, object]) -> object:
         """Return a connector's answer as JSON. What the connector refuses passes through unchanged."""
-        answer = self._outside.call(topic, element_of(spiff_task), spiff_task.id.hex, json_copy(inputs))
+        answer = self.outside.call(topic, element_of(spiff_task), spiff_task.id.hex, json_copy(inputs))
         try:
             return json_copy(answer)
         except TypeError as error:
@@ -89,11 +90,11 @@ class ScriptEngine:
 
     def functions(self, spiff_task: Task) -> dict[str, Callable]:
         """Return the functions of the domain and ``times`` for this matter."""
-        return {**self._outside.functions, "times": lambda element: times(spiff_task.workflow, element)}
+        return {**self.outside.functions, "times": lambda element: times(spiff_task.workflow, element)}
 
     def now(self) -> datetime:
         """Return the moment of this step by the county's clock, aware."""
-        return datetime.fromisoformat(str(self._outside.functions["now"]()))
+        return datetime.fromisoformat(str(self.outside.functions["now"]()))
 
     def execute(self, spiff_task: Task, script: str, external_context: object = None) -> NoReturn:
         """Refuse: there are no scripts."""

@@ -50,6 +50,9 @@ MAX_STEPS = 5_000
 class Token(Task):
     """One place the flow has reached (SpiffWorkflow: Task)."""
 
+    #: what the codec keeps of it from one dump to the next
+    kept_row: tuple | None = None
+
     def _inherit_data(self) -> None:
         """Take over the parent's data, without sharing any nested value with that finished task."""
         self.data = merged(self.data, json_copy(self.parent.data))

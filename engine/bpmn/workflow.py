@@ -80,6 +80,8 @@ class Workflow:
     def __init__(self, tree: TokenTree) -> None:
         self._tree = tree
         self._broken = False
+        #: moved on since the last dump
+        self._changed = False
         self._thrown: list[Thrown] = []
 
     @classmethod
@@ -100,7 +102,17 @@ class Workflow:
     def dump(self) -> bytes:
         """Return the state. Take what was passed and thrown before: both belong to the step, not to the state."""
         self._refuse_if_broken()
+        self._changed = False
         return encode(self._tree)
+
+    def enter(self, environment: Environment) -> None:
+        """Take the matter in hand again, in another transaction."""
+        self._tree.script_engine.outside = environment
+
+    def leave(self) -> bool:
+        """Let go of the outside; return whether the object still is what was dumped or loaded last."""
+        self._tree.script_engine.outside = None
+        return not (self._broken or self._changed)
 
     def complete(self, task_id: str, data: Mapping[str, object]) -> None:
         """Lay the data over the task's, complete it and run to the next wait.
@@ -193,7 +205,7 @@ class Workflow:
     def _step(self) -> Iterator[None]:
         """Run what is inside and all that follows by itself, all or nothing."""
         self._refuse_if_broken()
-        self._broken = True
+        self._broken = self._changed = True
         try:
             yield
             self._tree.advance()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, literal, null, select, union_all
 
 from engine.bpmn.form import Form
 from engine.masking import mask_numbers, mask_personal
@@ -15,7 +15,7 @@ from engine.services import limits
 from engine.services.deployed import Deployed
 from engine.services.forecast import refusing
 from engine.services.limits import limit_text
-from engine.services.permission import Directory
+from engine.services.permission import Directory, absents_of, names
 from engine.store.tables import (
     attachment,
     comment,
@@ -87,20 +87,22 @@ class Course:
 
     @classmethod
     def read(cls, connection: Connection, deployed: Deployed, row: Row, directory: Directory, now: datetime) -> Course:
-        """Read the course in four selects."""
-        events = connection.execute(
-            select(event_log).where(event_log.c.instance_id == row.id).order_by(event_log.c.number)
-        ).all()
-        tasks = connection.execute(
-            select(task).where(task.c.instance_id == row.id).order_by(task.c.created_at, task.c.id)
-        ).all()
-        holds = connection.execute(
-            select(subscription).where(subscription.c.instance_id == row.id, subscription.c.hold != "")
-        ).all()
-        people = {event.actor_id for event in events} | {event.on_behalf_of for event in events}
-        people |= {each.assignee_id for each in tasks} | {row.started_by}
-        names = connection.execute(select(person.c.id, person.c.name).where(person.c.id.in_(people - {None})))
-        return cls(deployed, row, directory, events, tasks, holds, dict(names.all()), now)
+        """Read the course in three selects at most."""
+        events = connection.execute(_EVENTS, {"matter": row.id}).all()
+        tasks = connection.execute(_TASKS, {"matter": row.id}).all()
+        may_hold = row.state == "open" and deployed.takes_messages
+        holds = connection.execute(_HOLDS, {"matter": row.id}).all() if may_hold else []
+        people = {id for event in events for id in (event.actor_id, event.on_behalf_of, event.submitted_by)}
+        people |= {id for each in tasks for id in (each.assignee_id, each.completed_by, each.on_behalf_of)}
+        known = names(connection, {*people, row.started_by}, directory.lists)
+        return cls(deployed, row, directory, events, tasks, holds, known, now)
+
+    def has_part(self, connection: Connection, person_id: str) -> bool:
+        """Tell whether a step of the matter is or was the person's: assigned, done, or he stands in for who has it."""
+        if any(person_id in (each.assignee_id, each.completed_by) for each in self.tasks):
+            return True
+        absents = absents_of(connection, person_id, self.directory.on, self.directory.lists)
+        return any(each.state == "open" and each.assignee_id in absents for each in self.tasks)
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -278,6 +280,10 @@ class Course:
         ids = [rule.id for rule in table.rules]
         return f"《{table.name}》第 {ids.index(rule_id) + 1} 行" if rule_id in ids else f"《{table.name}》"
 
+    def form_of(self, element: str) -> Form | None:
+        """Return the form of a step, or of the start."""
+        return self.deployed.form_of(self.deployed.facts.activity(element))
+
     def step_name(self, element: str) -> str:
         """Return the name of an element as people read it."""
         if not element:
@@ -297,23 +303,30 @@ def _dwell(before: datetime | None, at: datetime) -> str:
     return f"{minutes} 分" if minutes else ""
 
 
-def summaries(connection: Connection, deployed: Deployed, row: Row, *, unmasked: bool) -> tuple[Summary, ...]:
+_EVENTS = (
+    select(
+        event_log,
+        submission.c.title.label("submitted_title"),
+        submission.c.data.label("submitted"),
+        submission.c.at.label("submitted_at"),
+        submission.c.by.label("submitted_by"),
+    )
+    .outerjoin(submission, submission.c.id == event_log.c.submission_id)
+    .where(event_log.c.instance_id == bindparam("matter"))
+    .order_by(event_log.c.number)
+)
+_TASKS = select(task).where(task.c.instance_id == bindparam("matter")).order_by(task.c.created_at, task.c.id)
+_HOLDS = select(subscription).where(subscription.c.instance_id == bindparam("matter"), subscription.c.hold != "")
+
+
+def summaries(connection: Connection, story: Course, *, unmasked: bool) -> tuple[Summary, ...]:
     """Return what was submitted in each step, oldest first; personal values masked unless ``unmasked``."""
-    rows = connection.execute(
-        select(submission, person.c.name.label("person"))
-        .outerjoin(person, person.c.id == submission.c.by)
-        .where(submission.c.instance_id == row.id)
-        .order_by(submission.c.at, submission.c.id)
-    ).all()
-    people = _people_named(connection, deployed, rows)
+    given = [(event, story.form_of(event.element)) for event in story.events if event.submitted_title is not None]
+    chosen = names(connection, _people_named(given), story.directory.lists)
     return tuple(
-        Summary(each.title, each.person or "申请人", each.at, facts)
-        for each in rows
-        if (
-            facts := facts_of(
-                deployed.form_of(deployed.facts.activity(each.element)), each.data, people, unmasked=unmasked
-            )
-        )
+        Summary(event.submitted_title, story.names.get(event.submitted_by, "申请人"), event.submitted_at, facts)
+        for event, form in given
+        if (facts := facts_of(form, event.submitted, chosen, unmasked=unmasked))
     )
 
 
@@ -337,16 +350,15 @@ def facts_of(
     return tuple(facts)
 
 
-def _people_named(connection: Connection, deployed: Deployed, rows: list[Row]) -> dict[str, str]:
-    ids: set[str] = set()
-    for each in rows:
-        form = deployed.form_of(deployed.facts.activity(each.element))
+def _people_named(given: Iterable[tuple[Row, Form | None]]) -> set[str | None]:
+    """Return the ids of the persons chosen in fields whose source is the roll."""
+    ids: set[str | None] = set()
+    for event, form in given:
         for field in form.fields if form else ():
             if field.source == "person":
-                value = value_at(each.data, field.key)
+                value = value_at(event.submitted, field.key)
                 ids |= set(value) if isinstance(value, list) else {value}
-    found = connection.execute(select(person.c.id, person.c.name).where(person.c.id.in_(ids - {None, ""})))
-    return dict(found.all())
+    return ids
 
 
 def value_at(data: Mapping[str, object], key: str) -> object:
@@ -356,15 +368,32 @@ def value_at(data: Mapping[str, object], key: str) -> object:
     return data
 
 
-def attachments(connection: Connection, instance_id: str) -> tuple[Attachment, ...]:
-    """Return the papers of a matter in the order they came."""
-    rows = connection.execute(
-        select(attachment, person.c.name.label("person"))
-        .outerjoin(person, person.c.id == attachment.c.by)
-        .where(attachment.c.instance_id == instance_id)
-        .order_by(attachment.c.at, attachment.c.id)
+_ATTACHMENT = (
+    "id", "name", "field", "media_type", "size", "step", "by", "at", "state", "preview_sha256",
+)  # fmt: skip
+_PAPERS = union_all(
+    select(literal("attachment").label("kind"), *(attachment.c[name] for name in _ATTACHMENT)).where(
+        attachment.c.instance_id == bindparam("matter")
+    ),
+    select(
+        literal("document"), document.c.id, document.c.title, document.c.template, literal(""), literal(0),
+        literal(""), null(), document.c.at, literal(""), document.c.sha256,
+    ).where(document.c.instance_id == bindparam("matter")),
+).order_by("at", "id")  # fmt: skip
+
+
+def papers(
+    connection: Connection, instance_id: str, lists: str | None
+) -> tuple[tuple[Attachment, ...], tuple[Document, ...]]:
+    """Return the papers brought to a matter and the documents made in it, each in the order they came."""
+    rows = connection.execute(_PAPERS, {"matter": instance_id}).all()
+    people = names(connection, {row.by for row in rows}, lists)
+    brought = (row for row in rows if row.kind == "attachment")
+    made = (row for row in rows if row.kind == "document")
+    return (
+        tuple(attachment_view(row, people.get(row.by, "申请人")) for row in brought),
+        tuple(Document(row.id, row.name, row.field, row.at, row.preview_sha256 is not None) for row in made),
     )
-    return tuple(attachment_view(row, row.person or "申请人") for row in rows)
 
 
 def attachment_view(row: Row, by: str) -> Attachment:
@@ -381,14 +410,6 @@ def attachment_view(row: Row, by: str) -> Attachment:
         row.state,
         row.preview_sha256 is not None,
     )
-
-
-def documents(connection: Connection, instance_id: str) -> tuple[Document, ...]:
-    """Return the documents made in a matter."""
-    rows = connection.execute(
-        select(document).where(document.c.instance_id == instance_id).order_by(document.c.at, document.c.id)
-    )
-    return tuple(Document(row.id, row.title, row.template, row.at, row.sha256 is not None) for row in rows)
 
 
 def comments(connection: Connection, instance_id: str) -> tuple[Comment, ...]:

@@ -44,6 +44,15 @@ class Deployed:
     def start_form(self) -> Form | None:
         return self.forms.get(self.facts.start_form)
 
+    @cached_property
+    def takes_messages(self) -> bool:
+        """Whether a matter can ever wait for a message."""
+        return b"messageEventDefinition" in self._diagrams or b"receiveTask" in self._diagrams
+
+    @cached_property
+    def _diagrams(self) -> bytes:
+        return b"".join(data for name, data in self.package.files.items() if name.endswith(".bpmn"))
+
     @property
     def starting_lanes(self) -> tuple[str, ...]:
         """The lanes that take the item in: the start event's and the first task's."""

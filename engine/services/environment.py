@@ -34,7 +34,8 @@ class Environment:
     def functions(self) -> Mapping[str, Callable]:
         """The functions an expression may call; parameters are read as in force when the matter started."""
         connection, now = self._transaction.connection, self._transaction.now
-        return functions(parameters.reader(connection, self._row.unit_id, local_date(self._row.started_at)), now)
+        started_on = local_date(self._row.started_at)
+        return functions(parameters.reader(connection, self._row.unit_id, started_on, self._directory.lists), now)
 
     def call(self, topic: str, element: str, call_key: str, inputs: Mapping[str, object]) -> object:
         """Run a connector inside this transaction; NotFound when there is none of that name."""
@@ -102,7 +103,9 @@ class Environment:
 
     def _find_hands(self, steps: tuple[str, ...]) -> tuple[str, ...]:
         row = self._fresh_row()
-        bars = read_bars(self._transaction.connection, row.id, row.applicant_id, list(row.relatives or []))
+        bars = read_bars(
+            self._transaction.connection, row.id, row.applicant_id, list(row.relatives or []), self._directory.lists
+        )
         return self._unmanned_lanes(steps, bars)
 
     def _unmanned_lanes(self, steps: tuple[str, ...], bars: Bars) -> tuple[str, ...]:

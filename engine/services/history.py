@@ -14,8 +14,8 @@ from engine.services import course, limits, standing, stuck
 from engine.services.course import Course
 from engine.services.identity import check_code
 from engine.services.matters import row_by_receipt
-from engine.services.permission import Directory, has_part, unit_of, unit_view, units_of
-from engine.services.repository import Repository, definition_row
+from engine.services.permission import Directory, has_part, unit_of, units_of
+from engine.services.repository import Repository
 from engine.services.unit_of_work import UnitOfWork, retried
 from engine.store import event_log as log
 from engine.store.files import FileStore
@@ -128,10 +128,10 @@ class History:
         with self._work.read() as connection:
             now = self._work.clock.now()
             row = row_by_receipt(connection, receipt)
-            directory = Directory(connection, row.unit_id, local_date(now))
-            definition = definition_row(connection, row.definition_id)
-            story = Course.read(connection, self._repository.loaded(connection, definition), row, directory, now)
-            took_part = has_part(connection, row.id, by, local_date(now))
+            directory = Directory(connection, row.unit_id, local_date(now), row.lists)
+            definition = self._repository.row(connection, row.definition_id)
+            story = Course.read(connection, self._repository.of(connection, definition.id), row, directory, now)
+            took_part = story.has_part(connection, by)
             if not (directory.sees_matters(by) or took_part):
                 raise NotFound("事项", receipt)
             sees_papers = took_part or directory.sees_papers(by)
@@ -140,8 +140,9 @@ class History:
             stops = story.stops()
             promise = standing.promise(row, now)
             timeline = story.timeline()
+            brought, made = course.papers(connection, row.id, row.lists) if sees_papers else ((), ())
             return Trace(
-                matter=_plain_matter(connection, row, definition, stops),
+                matter=_plain_matter(directory, row, definition, stops),
                 answer=standing.answer(row, stops),
                 follows=standing.follows(row, stops),
                 stops=stops,
@@ -151,9 +152,9 @@ class History:
                 step_count=count,
                 timeline=timeline,
                 contacts=standing.contacts(story, stops),
-                summaries=course.summaries(connection, story.deployed, row, unmasked=took_part),
-                attachments=course.attachments(connection, row.id) if sees_papers else (),
-                documents=course.documents(connection, row.id) if sees_papers else (),
+                summaries=course.summaries(connection, story, unmasked=took_part),
+                attachments=brought,
+                documents=made,
                 marks=story.marks(),
                 badges=standing.badges(stops),
                 definition_id=definition.id,
@@ -178,9 +179,9 @@ class History:
         with self._work.read() as connection:
             now = self._work.clock.now()
             row = row_by_receipt(connection, receipt)
-            directory = Directory(connection, row.unit_id, local_date(now))
-            definition = definition_row(connection, row.definition_id)
-            story = Course.read(connection, self._repository.loaded(connection, definition), row, directory, now)
+            directory = Directory(connection, row.unit_id, local_date(now), row.lists)
+            definition = self._repository.row(connection, row.definition_id)
+            story = Course.read(connection, self._repository.of(connection, definition.id), row, directory, now)
             steps = story.steps(automatic=False)
             number, count = story.position(steps)
             stops = story.stops()
@@ -199,7 +200,7 @@ class History:
                 step_count=count,
                 state=row.state,
                 refusal=standing.refusal(row),
-                documents=course.documents(connection, row.id),
+                documents=course.papers(connection, row.id, row.lists)[1],
                 supplement=_lack(connection, row) if "supplement" in waits else "",
                 may_withdraw="withdraw" in waits and row.state == "open",
                 may_remind=row.state == "open" and "supplement" not in waits and not _reminded(connection, row, now),
@@ -290,7 +291,7 @@ class History:
     def _diary_line(self, connection: Connection, row: Row, names: Mapping[str, str]) -> DiaryLine:
         step = ""
         if row.element and row.definition_id:
-            deployed = self._repository.loaded(connection, definition_row(connection, row.definition_id))
+            deployed = self._repository.of(connection, row.definition_id)
             step = deployed.facts.activity(row.element).name
         return DiaryLine(
             row.at,
@@ -375,8 +376,8 @@ def _matter_row(row: Row, stop: Stop | None) -> MatterRow:
     )
 
 
-def _plain_matter(connection: Connection, row: Row, definition: Row, stops: tuple[Stop, ...]) -> MatterRow:
-    unit = connection.execute(select(org_unit).where(org_unit.c.id == row.unit_id)).one()
+def _plain_matter(directory: Directory, row: Row, definition: Row, stops: tuple[Stop, ...]) -> MatterRow:
+    unit = next(unit for unit in directory.units.values() if unit.id == row.unit_id)
     return MatterRow(
         row.id,
         row.receipt,
@@ -384,7 +385,7 @@ def _plain_matter(connection: Connection, row: Row, definition: Row, stops: tupl
         definition.name,
         row.subject,
         row.applicant_name,
-        unit_view(unit),
+        unit,
         row.state,
         row.started_at,
         row.ended_at,

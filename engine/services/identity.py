@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 
 from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
 from engine.identifiers import code_hash, new_id, token_hash
+from engine.services.kept import kept, version
 from engine.services.permission import Role, in_force, read_roles, unit_view
 from engine.services.repository import Repository, unit_row
 from engine.services.staffing import reassign
@@ -371,6 +372,10 @@ def add_appointment(
 
 
 def _actor(connection: Connection, person_id: str, today: date) -> Actor:
+    return kept(version(connection), "actor", person_id, today, read=lambda: _read_actor(connection, person_id, today))
+
+
+def _read_actor(connection: Connection, person_id: str, today: date) -> Actor:
     row = _person_row(connection, person_id)
     posts = _posts(connection, person_id, today)
     sides = {side for post in posts for side in SIDES.get(post.role, ("cadre",))}

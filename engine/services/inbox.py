@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection, Row, Select, and_, false, func, or_, select
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal,
+    literal_column,
+    select,
+    union,
+    union_all,
+)
 
 from engine.clock import local_date, start_of
 from engine.services import limits
@@ -27,30 +41,31 @@ from engine.views import Inbox, TaskCard
 INBOX_LIMIT = 200
 
 HOLDER = person.alias("holder")
-TOWNSHIP = org_unit.alias("township")
 
 
 def read(connection: Connection, person_id: str, now: datetime) -> Inbox:
     """Return the inbox of a person with everything counted."""
-    absent = _absent(connection, person_id, local_date(now))
+    asked = {"person": person_id, "today": local_date(now), "since": start_of(local_date(now))}
+    rows = connection.execute(_CARDS, asked).all()
     mine: list[TaskCard] = []
     claimable: list[TaskCard] = []
     unmanned: list[TaskCard] = []
-    for row in connection.execute(_cards(person_id, [person_id, *absent], local_date(now))):
+    for row in rows:
         kind = mine if row.assignee_id else unmanned if row.unmanned else claimable
-        kind.append(card(row, now, on_behalf_of=absent.get(row.assignee_id, "")))
+        absent = row.assignee if row.assignee_id not in (None, person_id) else ""
+        kind.append(card(row, now, on_behalf_of=absent))
     overdue = [each for each in mine if each.clock.state in ("yellow", "red")]
-    today = [each for each in mine if each not in overdue and _is_due_on(each, local_date(now))]
-    later = [each for each in mine if each not in overdue and each not in today]
+    rest = [each for each in mine if each.clock.state not in ("yellow", "red")]
+    counts = rows[0] if rows else connection.execute(select(*_COUNTS), asked).one()
     return Inbox(
         tuple(overdue),
-        tuple(today),
-        tuple(later),
+        tuple(each for each in rest if _is_due_on(each, asked["today"])),
+        tuple(each for each in rest if not _is_due_on(each, asked["today"])),
         tuple(claimable),
         tuple(unmanned),
-        _handed_on(connection, person_id),
-        _diary_count(connection, person_id, now),
-        _unread(connection, person_id),
+        counts.handed_on,
+        counts.diary_today,
+        counts.unread,
     )
 
 
@@ -97,80 +112,77 @@ def card(row: Row, now: datetime, *, on_behalf_of: str = "", draft_at: datetime 
     )
 
 
-def _absent(connection: Connection, person_id: str, today: date) -> dict[str, str]:
-    """Return id → name of the persons this one stands in for today."""
-    rows = connection.execute(
-        select(person.c.id, person.c.name)
-        .join(substitution, substitution.c.person_id == person.c.id)
-        .where(
-            substitution.c.substitute_id == person_id,
-            substitution.c.from_on <= today,
-            substitution.c.until_on >= today,
-        )
-    )
-    return dict(rows.all())
-
-
-def _cards(person_id: str, people: list[str], today: date) -> Select:
-    holds = (
-        select(appointment.c.id)
-        .where(appointment.c.person_id == person_id, *in_force(today))
-        .where(
-            or_(
-                # a pool task of one's post
-                and_(
-                    task.c.unmanned.is_(false()),
-                    appointment.c.role == task.c.role,
-                    appointment.c.unit_id.in_([task.c.unit_id, org_unit.c.parent_id, TOWNSHIP.c.parent_id]),
-                ),
-                # nobody left: the township appoints
-                and_(
-                    task.c.unmanned.is_not(false()),
-                    appointment.c.role == "TG",
-                    appointment.c.unit_id == org_unit.c.parent_id,
-                ),
-            )
-        )
-        .exists()
-    )
-    return (
-        card_columns()
-        .add_columns(draft.c.at.label("draft_at"))
-        .outerjoin(TOWNSHIP, TOWNSHIP.c.id == org_unit.c.parent_id)
-        .outerjoin(draft, and_(draft.c.task_id == task.c.id, draft.c.person_id == person_id))
-        .where(task.c.state == "open")
-        .where(or_(task.c.assignee_id.in_(people), and_(task.c.assignee_id.is_(None), holds)))
-        .order_by(task.c.due_at.is_(None), task.c.due_at, task.c.created_at, task.c.id)
-        .limit(INBOX_LIMIT)
-    )
-
-
 def _is_due_on(each: TaskCard, today: date) -> bool:
     due = each.clock.due_at
     return due is not None and local_date(due - timedelta(seconds=1)) <= today
 
 
-def _handed_on(connection: Connection, person_id: str) -> int:
-    took_part = select(task.c.instance_id).where(task.c.completed_by == person_id)
-    return connection.scalar(
-        select(func.count())
-        .select_from(process_instance)
-        .where(process_instance.c.state == "open", process_instance.c.id.in_(took_part))
+def _posts(depth: int) -> Select:
+    """Return (role, unit) of a person's posts and the units so many levels below them."""
+    units = [org_unit.alias() for _ in range(depth)]
+    unit_id = units[-1].c.id if units else appointment.c.unit_id
+    posts = select(appointment.c.role, unit_id.label("unit_id"), literal(depth).label("depth"))
+    above = appointment.c.unit_id
+    for unit in units:
+        posts = posts.join(unit, unit.c.parent_id == above)
+        above = unit.c.id
+    return posts.where(appointment.c.person_id == bindparam("person"), *in_force(bindparam("today")))
+
+
+def _visible() -> CompoundSelect:
+    """Return the ids of the open tasks a person sees, each kind found by an index of its own."""
+    is_open = task.c.state == OPEN
+    # Not "is null": the planner would then begin with everything in the county that is nobody's yet.
+    nobodys = func.coalesce(task.c.assignee_id, "") == ""
+    absent = select(substitution.c.person_id).where(
+        substitution.c.substitute_id == bindparam("person"),
+        substitution.c.from_on <= bindparam("today"),
+        substitution.c.until_on >= bindparam("today"),
+    )
+    # a village post, a township's, a county's
+    posts = union_all(*map(_posts, range(3))).subquery()
+    in_post = select(task.c.id).join(posts, posts.c.unit_id == task.c.unit_id)
+    return union(
+        select(task.c.id).where(is_open, task.c.assignee_id == bindparam("person")),
+        select(task.c.id).where(is_open, task.c.assignee_id.in_(absent)),
+        # one of those who may take it
+        in_post.where(is_open, task.c.role == posts.c.role, nobodys, task.c.unmanned.is_(false())),
+        # nobody left: the township appoints
+        in_post.where(is_open, posts.c.role == "TG", posts.c.depth == 1, task.c.unmanned.is_not(false())),
     )
 
 
-def _unread(connection: Connection, person_id: str) -> int:
-    unread = select(func.count()).select_from(notification)
-    return connection.scalar(unread.where(notification.c.person_id == person_id, notification.c.seen_at.is_(None)))
-
-
-def _diary_count(connection: Connection, person_id: str, now: datetime) -> int:
-    return connection.scalar(
-        select(func.count())
-        .select_from(event_log)
-        .where(
-            event_log.c.actor_id == person_id,
-            event_log.c.kind == "completed",
-            event_log.c.at >= start_of(local_date(now)),
-        )
+#: written out, since SQLite uses a partial index only for the very condition it was made with
+OPEN = literal_column("'open'")
+_COUNTS = (
+    select(func.count())
+    .select_from(process_instance)
+    .where(
+        process_instance.c.state == OPEN,
+        process_instance.c.id.in_(select(task.c.instance_id).where(task.c.completed_by == bindparam("person"))),
     )
+    .scalar_subquery()
+    .label("handed_on"),
+    select(func.count())
+    .select_from(event_log)
+    .where(
+        event_log.c.actor_id == bindparam("person"),
+        event_log.c.kind == "completed",
+        event_log.c.at >= bindparam("since"),
+    )
+    .scalar_subquery()
+    .label("diary_today"),
+    select(func.count())
+    .select_from(notification)
+    .where(notification.c.person_id == bindparam("person"), notification.c.seen_at.is_(None))
+    .scalar_subquery()
+    .label("unread"),
+)
+_CARDS = (
+    card_columns()
+    .add_columns(draft.c.at.label("draft_at"), *_COUNTS)
+    .outerjoin(draft, and_(draft.c.task_id == task.c.id, draft.c.person_id == bindparam("person")))
+    .where(task.c.id.in_(_visible()))
+    .order_by(task.c.due_at.is_(None), task.c.due_at, task.c.created_at, task.c.id)
+    .limit(INBOX_LIMIT)
+)

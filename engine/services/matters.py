@@ -6,23 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from engine.bpmn.workflow import Workflow
 from engine.errors import InvalidForm, NotFound
 from engine.identifiers import new_id
 from engine.model import Activity
-from engine.services import choices
+from engine.services import choices, kept
 from engine.services.deployed import Deployed
 from engine.services.environment import Environment
 from engine.services.permission import Directory
 from engine.services.reconcile import Matter
-from engine.services.repository import Repository, definition_row
+from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
 from engine.store.event_log import new_salt, salted_digest
 from engine.store.files import FileStore, KeptFile
 from engine.store.session import locked
-from engine.store.tables import attachment, instance_state, job, process_instance, submission, task
+from engine.store.tables import attachment, draft, instance_state, job, process_instance, submission, task
 
 
 @dataclass(frozen=True)
@@ -59,46 +59,73 @@ def _from_its_start(stream: BinaryIO) -> BinaryIO:
     return stream
 
 
+_MATTERS = select(
+    process_instance,
+    instance_state.c.revision.label("state_revision"),
+    instance_state.c.token.label("state_token"),
+    kept.VERSION.scalar_subquery().label("lists"),
+).join(instance_state, instance_state.c.instance_id == process_instance.c.id)
+_MATTER = _MATTERS.where(process_instance.c.id == bindparam("matter"))
+_MATTER_OF_TASK = _MATTERS.where(
+    process_instance.c.id == select(task.c.instance_id).where(task.c.id == bindparam("task")).scalar_subquery()
+)
+_TASK = select(task, select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery().label("drafts")).where(
+    task.c.id == bindparam("task")
+)
+_BY_RECEIPT = select(process_instance, kept.VERSION.scalar_subquery().label("lists")).where(
+    process_instance.c.receipt == bindparam("receipt")
+)
+_SUBMIT = insert(submission)
+_STATE = select(instance_state.c.state).where(instance_state.c.instance_id == bindparam("matter"))
+
+
 def load(transaction: Transaction, repository: Repository, instance_id: str) -> Matter:
     """Load a matter with its workflow, held by a writer until he has ended; NotFound when there is none."""
     connection = transaction.connection
-    wanted = select(process_instance).where(process_instance.c.id == instance_id)
-    row = connection.execute(locked(connection, wanted)).one_or_none()
+    row = connection.execute(locked(connection, _MATTER), {"matter": instance_id}).one_or_none()
     if row is None:
         raise NotFound("事项", instance_id)
     return _loaded(transaction, repository, row)
 
 
 def load_of_task(transaction: Transaction, repository: Repository, task_id: str) -> tuple[Matter, Row]:
-    """Load a task and its matter; NotFound when there is none.
+    """Load a task (with how many ``drafts`` it has) and its matter; NotFound when there is none.
 
     The matter is held first: who waited for somebody else to do the task then meets it as done.
     """
     connection = transaction.connection
-    its_matter = select(task.c.instance_id).where(task.c.id == task_id).scalar_subquery()
-    row = connection.execute(
-        locked(connection, select(process_instance).where(process_instance.c.id == its_matter))
-    ).one_or_none()
+    row = connection.execute(locked(connection, _MATTER_OF_TASK), {"task": task_id}).one_or_none()
     if row is None:
         raise NotFound("待办", task_id)
     matter = _loaded(transaction, repository, row)
-    return matter, connection.execute(select(task).where(task.c.id == task_id)).one()
+    return matter, connection.execute(_TASK, {"task": task_id}).one()
 
 
 def _loaded(transaction: Transaction, repository: Repository, row: Row) -> Matter:
     connection = transaction.connection
-    state = connection.execute(select(instance_state).where(instance_state.c.instance_id == row.id)).one()
-    definition = repository.loaded(connection, definition_row(connection, row.definition_id))
-    directory = Directory(connection, row.unit_id, transaction.today)
+    definition = repository.of(connection, row.definition_id)
+    directory = Directory(connection, row.unit_id, transaction.today, row.lists)
     environment = Environment(transaction, row, definition, directory)
-    workflow = Workflow.load(definition.definition, state.state, environment)
-    return Matter(row, definition, workflow, environment, directory, state.revision)
+    workflow = transaction.live.take(row.id, row.state_token)
+    if workflow is not None:
+        workflow.enter(environment)
+    else:
+        state = connection.scalar(_STATE, {"matter": row.id})
+        workflow = Workflow.load(definition.definition, state, environment)
+    matter = Matter(row, definition, workflow, environment, directory, row.state_revision, row.state_token)
+    keep_live(transaction, matter)
+    return matter
+
+
+def keep_live(transaction: Transaction, matter: Matter) -> None:
+    """Keep the matter's workflow for the next step, once this one is committed."""
+    transaction.after_commit.append(lambda: transaction.live.put(matter.id, matter.token, matter.workflow))
 
 
 def row_by_receipt(connection: Connection, receipt: str) -> Row:
     """Return a matter's row by its 回执号, whatever its case and blanks; NotFound when there is none."""
     plain = "".join(receipt.split()).upper().replace("-", "")
-    row = connection.execute(select(process_instance).where(process_instance.c.receipt == plain)).one_or_none()
+    row = connection.execute(_BY_RECEIPT, {"receipt": plain}).one_or_none()
     if row is None:
         raise NotFound("事项", receipt)
     return row
@@ -181,17 +208,18 @@ def submit(
     """Keep what was filled in; return (submission id, salted digest) for the log."""
     salt, submission_id = new_salt(), new_id()
     transaction.connection.execute(
-        insert(submission).values(
-            id=submission_id,
-            instance_id=matter_id,
-            task_id=task_id,
-            element=element,
-            title=title,
-            by=by,
-            at=transaction.now,
-            salt=salt,
-            data=data,
-        )
+        _SUBMIT,
+        {
+            "id": submission_id,
+            "instance_id": matter_id,
+            "task_id": task_id,
+            "element": element,
+            "title": title,
+            "by": by,
+            "at": transaction.now,
+            "salt": salt,
+            "data": data,
+        },
     )
     return submission_id, salted_digest(salt, data)
 
@@ -200,12 +228,14 @@ def identify(transaction: Transaction, matter: Matter, data: Mapping[str, object
     """Note who the applicant is before anything is decided: recusal looks at the row."""
     values = applicant_of(matter.definition, data)
     if values:
-        matter.row = transaction.connection.execute(
-            update(process_instance)
-            .where(process_instance.c.id == matter.id)
-            .values(**values)
-            .returning(process_instance)
-        ).one()
+        matter.read_again(
+            transaction.connection.execute(
+                update(process_instance)
+                .where(process_instance.c.id == matter.id)
+                .values(**values)
+                .returning(process_instance)
+            ).one()
+        )
 
 
 def applicant_of(definition: Deployed, data: Mapping[str, object]) -> dict[str, object]:

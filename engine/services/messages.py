@@ -56,7 +56,7 @@ def settle(
             _hand_on(repository, transaction, sending, moving, each.element)
         kept = _kept_for(transaction.connection, matter)
         if kept is None:
-            return open_steps(transaction, matter.row, matter.directory) if thrown or went_on else steps
+            return open_steps(transaction, matter.row) if thrown or went_on else steps
         went_on = True
         _take_up(transaction, matter, kept)
     raise StepFailed("", f"两个事项的消息来回超过 {MOST_ROUNDS} 次")

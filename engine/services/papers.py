@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import select, update
 
 from engine.pictures import clean
-from engine.services.repository import Repository, definition_row
+from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store.files import FileStore
 from engine.store.job_queue import TakenJob
@@ -45,7 +45,7 @@ class Papers:
             definition_id = connection.scalar(
                 select(process_instance.c.definition_id).where(process_instance.c.id == paper.instance_id)
             )
-            deployed = self._repository.loaded(connection, definition_row(connection, definition_id))
+            deployed = self._repository.of(connection, definition_id)
         kept = self._files.put(typeset(deployed.package.files[f"{paper.template}.typ"], paper.data))
         made = update(document).where(document.c.id == paper.id).values(sha256=kept)
         return lambda transaction: transaction.connection.execute(made)

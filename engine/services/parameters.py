@@ -8,6 +8,7 @@ from datetime import date
 from sqlalchemy import Connection, select
 
 from engine.errors import NotFound
+from engine.services.kept import kept, version
 from engine.store.tables import org_unit, parameter
 
 
@@ -24,13 +25,12 @@ def values(connection: Connection, unit_id: str | None, on: date) -> dict[str, o
     return {row.key: row.value for row in sorted(rows, key=lambda row: rank[row.org_unit])}
 
 
-def reader(connection: Connection, unit_id: str | None, on: date) -> Callable[[str], object]:
+def reader(connection: Connection, unit_id: str | None, on: date, lists: str | None = None) -> Callable[[str], object]:
     """Return ``param(name)`` for expressions; an unknown name raises NotFound."""
-    known: dict[str, object] = {}
 
     def param(key: str) -> object:
-        if not known:
-            known.update(values(connection, unit_id, on))
+        as_of = lists or version(connection)
+        known = kept(as_of, "parameters", unit_id, on, read=lambda: values(connection, unit_id, on))
         if key not in known:
             raise NotFound("参数", key)
         return known[key]

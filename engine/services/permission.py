@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, bindparam, literal, or_, select, union_all
 
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
+from engine.services.kept import kept, version
 from engine.store.tables import appointment, org_unit, person, recusal, relation, role, substitution, task
 from engine.views import Contact, Unit
 
@@ -49,27 +50,47 @@ class Assignment:
         return not self.candidates
 
 
-class Directory:
-    """The posts in force around one unit on one day: its own, its township's and its county's."""
+@dataclass(frozen=True)
+class _Lists:
+    """What the database says of the posts around one unit on one day; shared, so nobody writes to it."""
 
-    def __init__(self, connection: Connection, unit_id: str, on: date) -> None:
-        self.on = on
-        self._connection = connection
-        self.units = _units_above(connection, unit_id)
-        self.roles = read_roles(connection)
-        self._posts = connection.execute(
+    units: Mapping[str, Unit]
+    roles: Mapping[str, Role]
+    posts: Sequence[Row]
+    substitutes: Sequence[Row]
+
+    @classmethod
+    def read(cls, connection: Connection, unit_id: str, on: date) -> _Lists:
+        units = _units_above(connection, unit_id)
+        posts = connection.execute(
             select(appointment.c.role, appointment.c.unit_id, person.c.id, person.c.name, person.c.phone)
             .join(person, person.c.id == appointment.c.person_id)
-            .where(appointment.c.unit_id.in_([unit.id for unit in self.units.values()]), *in_force(on))
+            .where(appointment.c.unit_id.in_([unit.id for unit in units.values()]), *in_force(on))
             .order_by(appointment.c.from_on, appointment.c.id)
         ).all()
-        self._names = {row.id: row.name for row in self._posts}
-        self._substitutes = connection.execute(
+        substitutes = connection.execute(
             select(substitution.c.person_id, substitution.c.substitute_id, person.c.name)
             .join(person, person.c.id == substitution.c.substitute_id)
             .where(substitution.c.from_on <= on, substitution.c.until_on >= on)
-            .where(substitution.c.person_id.in_(list(self._names)))
+            .where(substitution.c.person_id.in_([row.id for row in posts]))
         ).all()
+        return cls(units, read_roles(connection), posts, substitutes)
+
+
+class Directory:
+    """The posts in force around one unit on one day: its own, its township's and its county's.
+
+    :param lists: the version of the lists (:mod:`engine.services.kept`) where it has been read already
+    """
+
+    def __init__(self, connection: Connection, unit_id: str, on: date, lists: str | None = None) -> None:
+        self.on = on
+        self.lists = lists or version(connection)
+        self._connection = connection
+        known = kept(self.lists, "posts", unit_id, on, read=lambda: _Lists.read(connection, unit_id, on))
+        self.units, self.roles = known.units, known.roles
+        self._posts, self._substitutes = known.posts, known.substitutes
+        self._names = {row.id: row.name for row in self._posts}
 
     def role_of_lane(self, lane: str) -> Role | None:
         """Return the role drawn as that lane; None for lanes without account (申请人)."""
@@ -111,8 +132,9 @@ class Directory:
     def _name(self, person_id: str) -> str:
         """Return a person's name; who was named for one task or stands in may have no post here."""
         if person_id not in self._names:
-            named = self._connection.scalar(select(person.c.name).where(person.c.id == person_id))
-            self._names[person_id] = named or ""
+            self._names[person_id] = kept(
+                self.lists, "name", person_id, read=lambda: self._connection.scalar(_NAME, {"person": person_id}) or ""
+            )
         return self._names[person_id]
 
     def post_of(self, person_id: str) -> str:
@@ -163,40 +185,65 @@ class Bars:
                 return f"您办过〈{self.steps.get(element, element)}〉，同一件事的这一步要换人办"
         return ""
 
-    def with_hand(self, element: str, person_id: str) -> Bars:
-        """Return the bars as if that person had done that step too."""
-        hands = {**self.hands, element: self.hands.get(element, frozenset()) | {person_id}}
-        return Bars(self.applicant_id, self.relatives, self.recused, hands, self.steps)
+    def with_hand(self, element: str, *person_ids: str, step: str = "") -> Bars:
+        """Return the bars as if these persons had done that step too."""
+        hands = {**self.hands, element: self.hands.get(element, frozenset()).union(person_ids)}
+        return replace(self, hands=hands, steps={**self.steps, element: step} if step else self.steps)
 
 
-def read_bars(connection: Connection, instance_id: str, applicant_id: str | None, declared: list[str]) -> Bars:
+def names(connection: Connection, ids: Iterable[str | None], lists: str | None) -> Mapping[str, str]:
+    """Return id → name of these persons; shared, so nobody may write to it."""
+    wanted = frozenset(ids) - {None, ""}
+    if not wanted:
+        return {}
+    return kept(lists, "names", wanted, read=lambda: dict(connection.execute(_NAMES, {"people": list(wanted)}).all()))
+
+
+_NAMES = select(person.c.id, person.c.name).where(person.c.id.in_(bindparam("people", expanding=True)))
+_NAME = select(person.c.name).where(person.c.id == bindparam("person"))
+_RELATIVES = select(relation).where(
+    or_(relation.c.person_id == bindparam("person"), relation.c.relative_id == bindparam("person"))
+)
+#: who has done what in a matter, and who has left it (a row without element)
+_HANDS = union_all(
+    select(task.c.element, task.c.step, task.c.completed_by, task.c.on_behalf_of).where(
+        task.c.instance_id == bindparam("matter"), task.c.state == "completed"
+    ),
+    select(literal("").label("element"), recusal.c.reason, recusal.c.person_id, literal(None)).where(
+        recusal.c.instance_id == bindparam("matter")
+    ),
+)
+
+
+def read_bars(
+    connection: Connection,
+    instance_id: str,
+    applicant_id: str | None,
+    declared: list[str],
+    lists: str | None = None,
+) -> Bars:
     """Read who is barred from a matter; ``declared`` are relatives named when it was registered."""
     relatives = dict.fromkeys(declared, "登记时申报")
     if applicant_id:
-        rows = connection.execute(
-            select(relation).where(or_(relation.c.person_id == applicant_id, relation.c.relative_id == applicant_id))
-        )
-        for row in rows:
-            relatives[row.relative_id if row.person_id == applicant_id else row.person_id] = row.kind
-    recused = connection.execute(
-        select(recusal.c.person_id, recusal.c.reason).where(recusal.c.instance_id == instance_id)
-    )
+        relatives |= kept(lists, "relatives", applicant_id, read=lambda: _relatives(connection, applicant_id))
+    recused: dict[str, str] = {}
     hands: dict[str, set[str]] = {}
     steps: dict[str, str] = {}
-    for row in connection.execute(
-        select(task.c.element, task.c.step, task.c.completed_by, task.c.on_behalf_of).where(
-            task.c.instance_id == instance_id, task.c.state == "completed"
-        )
-    ):
-        hands.setdefault(row.element, set()).update(filter(None, (row.completed_by, row.on_behalf_of)))
-        steps[row.element] = row.step
-    return Bars(
-        applicant_id,
-        relatives,
-        dict(recused.all()),
-        {element: frozenset(people) for element, people in hands.items()},
-        steps,
-    )
+    for element, step, person_id, on_behalf_of in connection.execute(_HANDS, {"matter": instance_id}):
+        if not element:
+            recused[person_id] = step
+            continue
+        hands.setdefault(element, set()).update(filter(None, (person_id, on_behalf_of)))
+        steps[element] = step
+    done_by = {element: frozenset(people) for element, people in hands.items()}
+    return Bars(applicant_id, relatives, recused, done_by, steps)
+
+
+def _relatives(connection: Connection, person_id: str) -> dict[str, str]:
+    return {
+        row.relative_id if row.person_id == person_id else row.person_id: row.kind
+        for row in connection.execute(_RELATIVES, {"person": person_id})
+    }
 
 
 def acts_for(directory: Directory, bars: Bars, row: Row, activity: Activity, person_id: str) -> str | None:
@@ -226,6 +273,24 @@ def _whose(directory: Directory, row: Row) -> str:
             else ""
         )
     return directory.title(row.assignee_id, row.lane)
+
+
+def absents_of(connection: Connection, person_id: str, on: date, lists: str | None) -> frozenset[str]:
+    """Return the persons somebody stands in for on a day."""
+    return kept(
+        lists,
+        "absents",
+        person_id,
+        on,
+        read=lambda: frozenset(connection.scalars(_ABSENTS, {"substitute": person_id, "on": on})),
+    )
+
+
+_ABSENTS = select(substitution.c.person_id).where(
+    substitution.c.substitute_id == bindparam("substitute"),
+    substitution.c.from_on <= bindparam("on"),
+    substitution.c.until_on >= bindparam("on"),
+)
 
 
 def has_part(connection: Connection, instance_id: str, person_id: str, on: date) -> bool:

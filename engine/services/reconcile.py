@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from engine.bpmn.workflow import OpenTask, Passed, Wait, Workflow
 from engine.clock import local_date
@@ -17,9 +17,9 @@ from engine.services import limits, timers
 from engine.services.deployed import Deployed
 from engine.services.environment import Environment
 from engine.services.forecast import ahead
-from engine.services.permission import Directory, read_bars
+from engine.services.permission import Bars, Directory, read_bars
 from engine.services.unit_of_work import Transaction
-from engine.store.tables import instance_state, process_instance, subscription, task
+from engine.store.tables import NullableJson, instance_state, process_instance, subscription, task
 from engine.workdays import workdays_between
 
 #: how a node that was passed is called in the log; every other kind is "passed"
@@ -42,16 +42,40 @@ KINDS = {
 class Matter:
     """One running matter inside a transaction: its row, its workflow and who is around it."""
 
+    #: as it was before the step
     row: Row
     definition: Deployed
     workflow: Workflow
     environment: Environment
     directory: Directory
     revision: int
+    #: of the state as it stands in the database; random, new with every save
+    token: str = ""
+    _bars: Bars | None = None
 
     @property
     def id(self) -> str:
         return self.row.id
+
+    def bars(self, transaction: Transaction) -> Bars:
+        """Return who may not act in the matter, read once."""
+        if self._bars is None:
+            self._bars = read_bars(
+                transaction.connection,
+                self.id,
+                self.row.applicant_id,
+                list(self.row.relatives or []),
+                self.directory.lists,
+            )
+        return self._bars
+
+    def read_again(self, row: Row) -> None:
+        """Take over what has been written to the matter's row: applicant and relatives may be others now."""
+        self.row, self._bars = row, None
+
+    def note_hand(self, transaction: Transaction, element: str, step: str, *people: str) -> None:
+        """Note who has just done a step: what follows may not fall to the same hands."""
+        self._bars = self.bars(transaction).with_hand(element, *people, step=step)
 
 
 @dataclass(frozen=True)
@@ -69,35 +93,53 @@ class Act:
     origin: str = ""
 
 
+_ADD_STATE = insert(instance_state)
+_SAVE_STATE = (
+    update(instance_state)
+    .where(instance_state.c.instance_id == bindparam("matter"), instance_state.c.revision == bindparam("before"))
+    .values(revision=bindparam("next"), token=bindparam("new_token"), state=bindparam("new_state"))
+)
+_OPEN = (
+    select(task.c.id, task.c.step, task.c.lane, task.c.assignee_id)
+    .where(task.c.instance_id == bindparam("matter"), task.c.state == "open")
+    .order_by(task.c.created_at, task.c.id)
+)
+_SUBSCRIBED = select(subscription.c.id, subscription.c.hold).where(subscription.c.instance_id == bindparam("matter"))
+_ADD_TASKS, _SUBSCRIBE = insert(task), insert(subscription)
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """Where the workflow has come to, looked at once."""
+
+    opened: tuple[OpenTask, ...]
+    waits: tuple[Wait, ...]
+
+
 def reconcile(transaction: Transaction, matter: Matter, act: Act) -> tuple[str, ...]:
     """Write down what the workflow has become; return the open steps as sentences.
 
     :raises Conflict: somebody else has moved the matter meanwhile.
     """
+    standing = _Standing(matter.workflow.open_tasks(), matter.workflow.waits())
     _save_state(transaction, matter)
     _log_passed(transaction, matter, act, matter.workflow.take_passed())
-    _cancel_tasks(transaction, matter)
-    _save_instance(transaction, matter, act)
-    _save_subscriptions(transaction, matter)
-    return _open_tasks(transaction, matter, act)
+    known = transaction.connection.execute(_OPEN, {"matter": matter.id}).all()
+    _cancel_tasks(transaction, known, standing)
+    _save_instance(transaction, matter, act, standing)
+    holds = _save_subscriptions(transaction, matter, standing)
+    return (*_open_tasks(transaction, matter, act, known, standing), *holds)
 
 
 def _save_state(transaction: Transaction, matter: Matter) -> None:
-    values = {
-        "revision": matter.revision + 1,
-        "token": secrets.token_hex(16),
-        "state": matter.workflow.dump(),
-    }
+    matter.token, state = secrets.token_hex(16), matter.workflow.dump()
     if matter.revision == 0:
-        transaction.connection.execute(insert(instance_state).values(instance_id=matter.id, **values))
+        values = {"instance_id": matter.id, "revision": 1, "token": matter.token, "state": state}
+        transaction.connection.execute(_ADD_STATE, values)
         matter.revision = 1
         return
-    saved = transaction.connection.execute(
-        update(instance_state)
-        .where(instance_state.c.instance_id == matter.id, instance_state.c.revision == matter.revision)
-        .values(**values)
-    )
-    if saved.rowcount != 1:
+    values = {"before": matter.revision, "next": matter.revision + 1, "new_token": matter.token, "new_state": state}
+    if transaction.connection.execute(_SAVE_STATE, {"matter": matter.id, **values}).rowcount != 1:
         raise Conflict(matter.row.receipt)
     matter.revision += 1
 
@@ -142,21 +184,20 @@ def _post(matter: Matter, act: Act) -> str:
     return matter.directory.post_of(act.on_behalf_of or act.by) if act.by else ""
 
 
-def _cancel_tasks(transaction: Transaction, matter: Matter) -> None:
-    still_open = [open_task.id for open_task in matter.workflow.open_tasks()]
-    transaction.connection.execute(
-        update(task)
-        .where(task.c.instance_id == matter.id, task.c.state == "open", task.c.id.not_in(still_open))
-        .values(state="cancelled")
-    )
+def _cancel_tasks(transaction: Transaction, known: Sequence[Row], standing: _Standing) -> None:
+    still_open = {each.id for each in standing.opened}
+    gone = [row.id for row in known if row.id not in still_open]
+    if gone:
+        transaction.connection.execute(update(task).where(task.c.id.in_(gone)).values(state="cancelled"))
 
 
-def _save_instance(transaction: Transaction, matter: Matter, act: Act) -> None:
+def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing: _Standing) -> None:
     values: dict[str, object] = {"last_acted_at": act.acted_at or transaction.now}
     calls = matter.workflow.open_calls()
     values["calls"] = list(calls)
-    values["ahead"] = sorted(ahead(matter.definition, (*_places(matter), *calls), matter.workflow.data))
-    values |= _hold(transaction, matter)
+    places = (*_places(matter, standing), *calls)
+    values["ahead"] = sorted(ahead(matter.definition, places, matter.workflow.data)) if places else []
+    values |= _hold(transaction, matter, standing)
     if matter.workflow.finished:
         refusal = _refusal(matter)
         values |= {
@@ -164,9 +205,8 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act) -> None:
             "ended_at": transaction.now,
             "refusal": refusal,
         }
-    matter.row = transaction.connection.execute(
-        update(process_instance).where(process_instance.c.id == matter.id).values(**values).returning(process_instance)
-    ).one()
+    before = {key: getattr(matter.row, key) for key in _MOVES}
+    transaction.connection.execute(_SAVE_INSTANCE, {"matter": matter.id, **before, **values})
 
 
 def _refusal(matter: Matter) -> dict[str, object] | None:
@@ -182,19 +222,30 @@ def _refusal(matter: Matter) -> dict[str, object] | None:
     return {**refusal, **{key: text for key, text in drawn.items() if text and (key == "text" or not refusal[key])}}
 
 
-def _places(matter: Matter) -> list[str]:
+#: the columns of a matter that a step may move
+_MOVES = ("last_acted_at", "ahead", "held_at", "held_days", "calls", "state", "ended_at", "refusal")
+_SAVE_INSTANCE = (
+    update(process_instance)
+    .where(process_instance.c.id == bindparam("matter"))
+    .values(**{key: bindparam(key) for key in _MOVES if key != "refusal"})
+    .values(refusal=bindparam("refusal", type_=NullableJson))
+)
+
+
+def _places(matter: Matter, standing: _Standing) -> tuple[str, ...]:
     """Return the elements the matter stands at; boundary events only hang on them."""
-    waits = [wait.element for wait in matter.workflow.waits()]
-    return [
-        *(open_task.element for open_task in matter.workflow.open_tasks()),
+    waits = (wait.element for wait in standing.waits)
+    places = (
+        *(open_task.element for open_task in standing.opened),
         *(element for element in waits if _activity(matter, element).kind != "boundaryEvent"),
-    ]
+    )
+    return tuple(dict.fromkeys(places))
 
 
-def _hold(transaction: Transaction, matter: Matter) -> dict[str, object]:
+def _hold(transaction: Transaction, matter: Matter, standing: _Standing) -> dict[str, object]:
     """Stop or restart the clock of the promise: it stands only while nothing but held waits are open."""
-    waiting = any(_activity(matter, wait.element).hold for wait in matter.workflow.waits())
-    holds = waiting and not matter.workflow.open_tasks()
+    waiting = any(_activity(matter, wait.element).hold for wait in standing.waits)
+    holds = waiting and not standing.opened
     if holds == (matter.row.held_at is not None):
         return {}
     if holds:
@@ -203,17 +254,19 @@ def _hold(transaction: Transaction, matter: Matter) -> dict[str, object]:
     return {"held_at": None, "held_days": matter.row.held_days + stood}
 
 
-def _save_subscriptions(transaction: Transaction, matter: Matter) -> None:
-    waits = {wait.id: wait for wait in matter.workflow.waits() if wait.message}
-    known = set(
-        transaction.connection.scalars(select(subscription.c.id).where(subscription.c.instance_id == matter.id))
-    )
-    gone = known - set(waits)
+def _save_subscriptions(transaction: Transaction, matter: Matter, standing: _Standing) -> list[str]:
+    """Write down which messages are waited for; return why the clock of the promise stands, where it does."""
+    waits = {wait.id: wait for wait in standing.waits if wait.message}
+    if not waits and not matter.definition.takes_messages:
+        return []
+    known = dict(transaction.connection.execute(_SUBSCRIBED, {"matter": matter.id}).all())
+    gone = known.keys() - waits.keys()
     if gone:
         transaction.connection.execute(delete(subscription).where(subscription.c.id.in_(gone)))
     new = [_subscription(transaction, matter, wait) for id_, wait in waits.items() if id_ not in known]
     if new:
-        transaction.connection.execute(insert(subscription), new)
+        transaction.connection.execute(_SUBSCRIBE, new)
+    return [hold for wait in waits.values() if (hold := _activity(matter, wait.element).hold)]
 
 
 def _subscription(transaction: Transaction, matter: Matter, wait: Wait) -> dict[str, object]:
@@ -227,44 +280,46 @@ def _subscription(transaction: Transaction, matter: Matter, wait: Wait) -> dict[
     }
 
 
-def _open_tasks(transaction: Transaction, matter: Matter, act: Act) -> tuple[str, ...]:
-    known = set(
-        transaction.connection.scalars(select(task.c.id).where(task.c.instance_id == matter.id, task.c.state == "open"))
-    )
-    still_open = matter.workflow.open_tasks()
-    new = [_task_row(transaction, matter, act, t) for t in still_open if t.id not in known]
+def _open_tasks(
+    transaction: Transaction, matter: Matter, act: Act, known: Sequence[Row], standing: _Standing
+) -> list[str]:
+    """Write down the tasks that have come and what time will do; return the open ones as sentences."""
+    before = {row.id for row in known}
+    new = [_task_row(transaction, matter, act, each) for each in standing.opened if each.id not in before]
     if new:
-        transaction.connection.execute(insert(task), new)
+        transaction.connection.execute(_ADD_TASKS, new)
+    still_open = {each.id for each in standing.opened}
     _queue_times(transaction, matter, still_open, new)
-    return open_steps(transaction, matter.row, matter.directory)
+    title = matter.directory.title
+    said = [_sentence(row.step, title(row.assignee_id, row.lane)) for row in known if row.id in still_open]
+    return [*said, *(_sentence(row["step"], title(row["assignee_id"], row["lane"])) for row in new)]
 
 
-def _queue_times(transaction: Transaction, matter: Matter, still_open: Sequence[OpenTask], new: Sequence[dict]) -> None:
+def _queue_times(transaction: Transaction, matter: Matter, still_open: Collection[str], new: Sequence[dict]) -> None:
     """Queue what time will do; the limit of a task that was open before has its job already."""
     next_due = None if matter.workflow.finished else matter.workflow.next_due
-    open_ids = {each.id for each in still_open}
     begun = {row["id"]: row["warn_at"] for row in new}
-    timers.follow(transaction.connection, matter.id, next_due, open_ids, begun)
+    timers.follow(transaction.connection, matter.id, next_due, still_open, begun)
 
 
-def open_steps(transaction: Transaction, row: Row, directory: Directory | None = None) -> tuple[str, ...]:
+def _sentence(step: str, who: str) -> str:
+    return f"〈{step}〉 {who}"
+
+
+def open_steps(transaction: Transaction, row: Row) -> tuple[str, ...]:
     """Return where a matter stands, a sentence per open step or held wait."""
-    directory = directory or Directory(transaction.connection, row.unit_id, transaction.today)
-    rows = transaction.connection.execute(
-        select(task.c.step, task.c.lane, task.c.assignee_id)
-        .where(task.c.instance_id == row.id, task.c.state == "open")
-        .order_by(task.c.created_at, task.c.id)
+    directory = Directory(transaction.connection, row.unit_id, transaction.today)
+    opened = transaction.connection.execute(_OPEN, {"matter": row.id})
+    subscribed = transaction.connection.execute(_SUBSCRIBED, {"matter": row.id})
+    return (
+        *(_sentence(each.step, directory.title(each.assignee_id, each.lane)) for each in opened),
+        *(each.hold for each in subscribed if each.hold),
     )
-    holds = transaction.connection.scalars(
-        select(subscription.c.hold).where(subscription.c.instance_id == row.id, subscription.c.hold != "")
-    )
-    return (*(f"〈{each.step}〉 {directory.title(each.assignee_id, each.lane)}" for each in rows), *holds)
 
 
 def _task_row(transaction: Transaction, matter: Matter, act: Act, open_task: OpenTask) -> dict[str, object]:
     activity = _activity(matter, open_task.element)
-    bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
-    assignment = matter.directory.assign(activity, bars)
+    assignment = matter.directory.assign(activity, matter.bars(transaction))
     value, unit = limit_of(activity, matter.environment)
     param = matter.environment.functions["param"]
     moments = limits.reckon(transaction.now, value, unit, param) if value is not None else None

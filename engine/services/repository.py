@@ -46,6 +46,8 @@ class Repository:
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         self._work = unit_of_work
         self._loaded: dict[str, Deployed] = {}
+        self._by_id: dict[str, Deployed] = {}
+        self._rows: dict[str, Row] = {}
         self._lock = threading.Lock()
 
     # --- deploying --------------------------------------------------------------------------------------------------
@@ -157,6 +159,19 @@ class Repository:
         """Return the executable definition of that id."""
         with self._work.read() as connection:
             return self.loaded(connection, definition_row(connection, definition_id))
+
+    def of(self, connection: Connection, definition_id: str) -> Deployed:
+        """Return the executable definition of that id; what an id stands for never changes."""
+        known = self._by_id.get(definition_id)
+        if known is None:
+            known = self._by_id[definition_id] = self.loaded(connection, self.row(connection, definition_id))
+        return known
+
+    def row(self, connection: Connection, definition_id: str) -> Row:
+        """Return a process_definition row, which never changes."""
+        if definition_id not in self._rows:
+            self._rows[definition_id] = definition_row(connection, definition_id)
+        return self._rows[definition_id]
 
     def loaded(self, connection: Connection, row: Row) -> Deployed:
         """Return the executable definition of a process_definition row; kept for the life of the process."""

@@ -7,7 +7,7 @@ from datetime import date
 from sqlalchemy import Date, Select, and_, false, func, or_, select, update
 
 from engine.services.permission import Directory, in_force, read_bars, units_below
-from engine.services.repository import Repository, definition_row
+from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction, UnitOfWork
 from engine.store.tables import appointment, org_unit, process_instance, task
 
@@ -49,9 +49,11 @@ def reassign(
 
 
 def _reassign_one(transaction: Transaction, repository: Repository, directory: Directory, row) -> bool:
-    definition = repository.loaded(transaction.connection, definition_row(transaction.connection, row.definition_id))
+    definition = repository.of(transaction.connection, row.definition_id)
     activity = definition.facts.activity(row.element)
-    bars = read_bars(transaction.connection, row.instance_id, row.applicant_id, list(row.relatives or []))
+    bars = read_bars(
+        transaction.connection, row.instance_id, row.applicant_id, list(row.relatives or []), directory.lists
+    )
     if row.assignee_id and not bars.reason(row.assignee_id, activity):
         if row.named or row.role in directory.posts_of(row.assignee_id):
             return False

@@ -13,7 +13,7 @@ from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
 from engine.services import choices, course, inbox, matters
 from engine.services.course import Course
-from engine.services.permission import Bars, acts_for, has_part, read_bars
+from engine.services.permission import Bars, acts_for
 from engine.services.reconcile import Matter
 from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
@@ -38,18 +38,19 @@ def read(transaction: Transaction, repository: Repository, task_id: str, by: str
     if row is None:
         raise NotFound("待办", task_id)
     matter = matters.load(transaction, repository, row.instance_id)
-    took_part = has_part(connection, matter.id, by, transaction.today)
+    story = Course.read(connection, matter.definition, matter.row, matter.directory, transaction.now)
+    took_part = story.has_part(connection, by)
     if not (matter.directory.sees_matters(by) or took_part):
         raise NotFound("待办", task_id)
     activity = matter.definition.facts.activity(row.element)
-    bars = read_bars(connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
-    story = Course.read(connection, matter.definition, matter.row, matter.directory, transaction.now)
+    bars = matter.bars(transaction)
     steps = story.steps(automatic=False)
     number, count = story.position(steps)
     form = matter.definition.form_of(activity)
     known = matter.workflow.task_data(row.id) if row.state == "open" else {}
     blocked = _blocked(matter, bars, row, activity, by)
-    sees_papers = matter.directory.sees_papers(by)
+    sees_papers = took_part or matter.directory.sees_papers(by)
+    brought, _ = course.papers(connection, matter.id, matter.directory.lists) if sees_papers else ((), ())
     named = bool(row.unmanned) and by in matter.directory.holders("TG")
     return TaskView(
         card=inbox.card(row, transaction.now),
@@ -58,8 +59,8 @@ def read(transaction: Transaction, repository: Repository, task_id: str, by: str
         # Who may only look gets no roll to choose from and nothing that was filled in.
         values={} if blocked else _values(form, row, known),
         choices={} if blocked else choices.of(connection, form, row.unit_id, activity, matter.definition.facts, known),
-        summaries=course.summaries(connection, matter.definition, matter.row, unmasked=not blocked),
-        attachments=course.attachments(connection, matter.id) if took_part or sees_papers else (),
+        summaries=course.summaries(connection, story, unmasked=not blocked),
+        attachments=brought,
         steps=steps,
         step_number=number,
         step_count=count,

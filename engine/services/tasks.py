@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
+from engine.bpmn.form import Form
 from engine.clock import LOCAL, local_date
 from engine.connectors.outbox import tell
 from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
@@ -15,7 +16,7 @@ from engine.masking import mask_numbers
 from engine.services import inbox, matters, messages, parameters, task_page
 from engine.services.identity import check_code
 from engine.services.matters import Upload
-from engine.services.permission import Bars, Directory, acts_for, read_bars
+from engine.services.permission import Bars, Directory, acts_for
 from engine.services.reconcile import Act, Matter
 from engine.services.repository import Repository
 from engine.services.staffing import reassign
@@ -50,6 +51,20 @@ class Tasks:
         with self._work.read() as connection:
             transaction = Transaction(connection, self._work.clock.now())
             return task_page.read(transaction, self._repository, task_id, by)
+
+    def form(self, task_id: str) -> Form | None:
+        """Return the form of an open task without anything of its matter; whether one may fill it in is not said.
+
+        :raises NotFound, Conflict: there is no such task, or it is over.
+        """
+        with self._work.read() as connection:
+            row = connection.execute(_FORM_OF, {"task": task_id}).one_or_none()
+            if row is None:
+                raise NotFound("待办", task_id)
+            if row.state != "open":
+                raise Conflict(row.receipt)
+            deployed = self._repository.of(connection, row.definition_id)
+            return deployed.form_of(deployed.facts.activity(row.element))
 
     # --- preparing --------------------------------------------------------------------------------------------------
 
@@ -115,10 +130,10 @@ class Tasks:
 
         :raises NotAllowed, InvalidForm, Conflict, Refused:
         """
-        kept = matters.keep_files(self._files, files or {}, self._max_upload())
+        kept = matters.keep_files(self._files, files, self._max_upload()) if files else {}
         with self._work.write() as transaction:
             matter, row = matters.load_of_task(transaction, self._repository, task_id)
-            repeated = _repeated(row, by, form_token)
+            repeated = _repeated(matter, row, by, form_token)
             if repeated:
                 return repeated
             bars, activity = self._own(transaction, matter, row, by)
@@ -144,7 +159,7 @@ class Tasks:
                 matter.workflow.finished,
                 str(refusal.get("code", "")),
             )
-            self._close(transaction, task_id, form_token, done)
+            self._close(transaction, row, form_token, done)
             return done
 
     def _own_task(self, transaction: Transaction, task_id: str, by: str) -> tuple[Matter, Row, Bars, object]:
@@ -160,7 +175,7 @@ class Tasks:
         if row.state != "open":
             raise Conflict(matter.row.receipt)
         activity = matter.definition.facts.activity(row.element)
-        bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
+        bars = matter.bars(transaction)
         acts_for(matter.directory, bars, row, activity, by)
         return bars, activity
 
@@ -182,13 +197,10 @@ class Tasks:
     def _attached(self, transaction: Transaction, matter: Matter, row: Row, activity, kept, by: str) -> dict:
         """Return field → attachment ids: those added to the task before and those sent with the form."""
         ids: dict[str, list[str]] = {}
-        before = transaction.connection.execute(
-            select(attachment.c.id, attachment.c.field)
-            .where(attachment.c.task_id == row.id)
-            .order_by(attachment.c.at, attachment.c.id)
-        )
-        for each in before:
-            ids.setdefault(each.field, []).append(each.id)
+        form = matter.definition.form_of(activity)
+        if form is not None and any(field.type == "filepicker" for field in form.fields):
+            for each in transaction.connection.execute(_ATTACHED, {"task": row.id}):
+                ids.setdefault(each.field, []).append(each.id)
         new = matters.attach(transaction, matter.id, activity, kept, by=by, task_id=row.id)
         for field, added in new.items():
             ids.setdefault(field, []).extend(added)
@@ -196,8 +208,7 @@ class Tasks:
 
     def _check_still_free(self, transaction: Transaction, matter: Matter, activity, by: str) -> None:
         """Who has just named the applicant may find that he is his relative."""
-        bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
-        reason = bars.reason(by, activity)
+        reason = matter.bars(transaction).reason(by, activity)
         if reason:
             raise NotAllowed(f"{reason}。请用“申报回避”把这一步交出去", activity.lane)
 
@@ -206,26 +217,24 @@ class Tasks:
         submission_id, digest = matters.submit(
             transaction, matter.id, row.element, row.step, values, by=by, task_id=row.id
         )
-        transaction.connection.execute(
-            update(task)
-            .where(task.c.id == row.id)
-            .values(
-                state="completed",
-                completed_at=transaction.now,
-                completed_by=by,
-                on_behalf_of=on_behalf_of,
-                acted_at=acted_at,
-                assignee_id=row.assignee_id or by,
-            )
-        )
+        done = {
+            "task": row.id,
+            "completed_at": transaction.now,
+            "completed_by": by,
+            "on_behalf_of": on_behalf_of,
+            "acted_at": acted_at,
+            "assignee_id": row.assignee_id or by,
+        }
+        transaction.connection.execute(_COMPLETE, done)
+        matter.note_hand(transaction, row.element, row.step, *filter(None, (by, on_behalf_of)))
         return Act(by, on_behalf_of, acted_at, submission_id, digest)
 
-    def _close(self, transaction: Transaction, task_id: str, form_token: str, done: Done) -> None:
-        answer = {**done.__dict__, "next_steps": list(done.next_steps)}
-        transaction.connection.execute(
-            update(task).where(task.c.id == task_id).values(form_token=form_token or None, answer=answer)
-        )
-        transaction.connection.execute(delete(draft).where(draft.c.task_id == task_id))
+    def _close(self, transaction: Transaction, row: Row, form_token: str, done: Done) -> None:
+        ended = {"finished": True, "refused": done.refused} if done.finished else {}
+        answer = {"next_steps": done.next_steps, **ended}
+        transaction.connection.execute(_ANSWER, {"task": row.id, "form_token": form_token or None, "answer": answer})
+        if row.drafts:
+            transaction.connection.execute(delete(draft).where(draft.c.task_id == row.id))
 
     # --- handing over -----------------------------------------------------------------------------------------------
 
@@ -278,8 +287,7 @@ class Tasks:
         matter, row = matters.load_of_task(transaction, self._repository, task_id)
         if row.state != "open":
             raise Conflict(matter.row.receipt)
-        bars = read_bars(transaction.connection, matter.id, matter.row.applicant_id, list(matter.row.relatives or []))
-        return row, matter, bars, matter.definition.facts.activity(row.element)
+        return row, matter, matter.bars(transaction), matter.definition.facts.activity(row.element)
 
     # --- speaking ---------------------------------------------------------------------------------------------------
 
@@ -323,11 +331,29 @@ class Tasks:
         return row, directory
 
 
-def _repeated(row: Row, by: str, form_token: str) -> Done | None:
-    """Return the answer that this form of this person already had."""
+_FORM_OF = (
+    select(task.c.element, task.c.state, process_instance.c.receipt, process_instance.c.definition_id)
+    .join(process_instance, process_instance.c.id == task.c.instance_id)
+    .where(task.c.id == bindparam("task"))
+)
+_ATTACHED = (
+    select(attachment.c.id, attachment.c.field)
+    .where(attachment.c.task_id == bindparam("task"))
+    .order_by(attachment.c.at, attachment.c.id)
+)
+_THIS = update(task).where(task.c.id == bindparam("task"))
+_DONE_BY = ("completed_at", "completed_by", "on_behalf_of", "acted_at", "assignee_id")
+_COMPLETE = _THIS.values(state="completed", **{key: bindparam(key) for key in _DONE_BY})
+_ANSWER = _THIS.values(form_token=bindparam("form_token"), answer=bindparam("answer"))
+
+
+def _repeated(matter: Matter, row: Row, by: str, form_token: str) -> Done | None:
+    """Return the answer that this form of this person already had; None for one that is sent for the first time."""
     if not form_token or row.form_token != form_token or row.completed_by != by or not row.answer:
         return None
-    return Done(**{**row.answer, "next_steps": tuple(row.answer["next_steps"]), "repeated": True})
+    said = row.answer
+    finished, refused = said.get("finished", False), said.get("refused", "")
+    return Done(matter.id, matter.row.receipt, row.step, tuple(said["next_steps"]), finished, refused, repeated=True)
 
 
 def _matter_row(transaction: Transaction, matter_id: str) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from engine.identifiers import new_id
 from engine.store.tables import job
@@ -14,6 +14,11 @@ from engine.store.tables import job
 KINDS = ("timer", "limit")
 #: priority of what waits for its time: behind everything a person waits for
 BEHIND = 1
+
+_KNOWN = select(job.c.id, job.c.key, job.c.due_at, job.c.state).where(
+    job.c.instance_id == bindparam("matter"), job.c.kind.in_(KINDS)
+)
+_ADD = insert(job)
 
 
 def follow(
@@ -38,7 +43,7 @@ def follow(
     wanted = {f"limit:{task_id}": at for task_id, at in begun.items()} | {timer_key: next_due}
     new = [_row(instance_id, key, at) for key, at in wanted.items() if at is not None and key not in known]
     if new:
-        connection.execute(insert(job), new)
+        connection.execute(_ADD, new)
     timer = known.get(timer_key)
     if timer is not None and next_due is not None and (timer.due_at != next_due or timer.state != "open"):
         move(connection, timer.id, next_due)
@@ -51,11 +56,7 @@ def move(connection: Connection, job_id: str, due_at: datetime) -> None:
 
 
 def _known(connection: Connection, instance_id: str) -> Iterable[Row]:
-    return connection.execute(
-        select(job.c.id, job.c.key, job.c.due_at, job.c.state).where(
-            job.c.instance_id == instance_id, job.c.kind.in_(KINDS)
-        )
-    )
+    return connection.execute(_KNOWN, {"matter": instance_id})
 
 
 def _row(instance_id: str, key: str, due_at: datetime) -> dict[str, object]:

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from engine.clock import Clock, local_date
+from engine.services.live import LiveMatters
 from engine.store import event_log
 from engine.store.event_log import Event
 from engine.store.faults import Collision
@@ -53,7 +54,10 @@ class Transaction:
 
     connection: Connection
     now: datetime
+    live: LiveMatters = field(default_factory=LiveMatters)
     events: list[Event] = field(default_factory=list)
+    #: done once everything is kept for good, not at all otherwise
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def today(self) -> date:
@@ -70,14 +74,17 @@ class UnitOfWork:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self.clock = clock
+        self.live = LiveMatters()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """All of it is kept, with its events, or nothing."""
         with self.database.write() as connection:
-            transaction = Transaction(connection, self.clock.now())
+            transaction = Transaction(connection, self.clock.now(), self.live)
             yield transaction
             event_log.append(connection, transaction.events)
+        for act in transaction.after_commit:
+            act()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

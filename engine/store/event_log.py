@@ -73,8 +73,8 @@ def append(connection: Connection, events: Iterable[Event]) -> None:
             row = _row(event, number, head)
             head = row["hash"]
             rows.append(row)
-        connection.execute(insert(event_log), rows)
-        connection.execute(update(chain_head).where(chain_head.c.unit_id == unit_id).values(number=number, hash=head))
+        connection.execute(_APPEND, rows)
+        connection.execute(_MOVE_HEAD, {"unit": unit_id, "number": number, "hash": head})
 
 
 def _lock_head(connection: Connection, unit_id: str) -> tuple[int, str]:
@@ -87,6 +87,12 @@ def _lock_head(connection: Connection, unit_id: str) -> tuple[int, str]:
 
 _HEAD = (
     select(chain_head.c.number, chain_head.c.hash).where(chain_head.c.unit_id == bindparam("unit")).with_for_update()
+)
+_APPEND = insert(event_log)
+_MOVE_HEAD = (
+    update(chain_head)
+    .where(chain_head.c.unit_id == bindparam("unit"))
+    .values(number=bindparam("number"), hash=bindparam("hash"))
 )
 
 

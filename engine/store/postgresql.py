@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.exc import ArgumentError
@@ -22,7 +23,7 @@ _NETWORK = {
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 
 
-def open_postgresql(url: URL) -> Engine:
+def open_postgresql(url: URL, to_json: Callable[[object], str]) -> Engine:
     """Open a pool on the server; every connection in it sees one county only."""
     settings = {
         "lock_timeout": f"{LOCK_SECONDS}s",
@@ -38,6 +39,7 @@ def open_postgresql(url: URL) -> Engine:
     plain = url.set(drivername="postgresql+psycopg").difference_update_query(["schema", "options"])
     return create_engine(
         plain,
+        json_serializer=to_json,
         connect_args={**_NETWORK, "options": options.strip()},
         isolation_level="READ COMMITTED",
         # A server that was restarted is met by a new connection, not by a failed request.

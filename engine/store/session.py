@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,9 +13,10 @@ from sqlalchemy import Connection, Select, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import Unavailable
+from engine.store import sqlite as embedded
 from engine.store.faults import translate
 from engine.store.postgresql import open_postgresql, schema_of
-from engine.store.sqlite import WRITES, open_sqlite
+from engine.store.sqlite import WRITES
 
 #: what an address, a driver or a file raises that is no database of ours, or that fails under way
 DATABASE_FAULTS = (SQLAlchemyError, ModuleNotFoundError, Unavailable)
@@ -31,12 +34,14 @@ class Database:
         address = make_url(url)
         #: whether the county is a file of this machine
         self.is_embedded = address.get_backend_name() == "sqlite"
-        self.engine = open_sqlite(address) if self.is_embedded else open_postgresql(address)
+        opening = embedded.open_sqlite if self.is_embedded else open_postgresql
+        self.engine = opening(address, _json)
         self.schema = "" if self.is_embedded else schema_of(address)
         # On PostgreSQL each statement would otherwise see a state of its own.
         consistent = {} if self.is_embedded else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reading = self.engine.execution_options(**consistent)
         self._writing = self.engine.execution_options(**{WRITES: True})
+        self._line = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -48,8 +53,21 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """All or nothing; on SQLite it holds the write lock from its first statement."""
-        with _own_faults(), self._writing.connect() as connection, connection.begin():
+        with self._turn(), _own_faults(), self._writing.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite has one writer at a time and lets others sleep in growing steps: threads had better queue here."""
+        if not self.is_embedded:
+            yield
+            return
+        if not self._line.acquire(timeout=embedded.BUSY_SECONDS):
+            raise Unavailable("busy", "another writer has not ended")
+        try:
+            yield
+        finally:
+            self._line.release()
 
     def is_alive(self) -> bool:
         """Tell whether the database answers."""
@@ -80,11 +98,16 @@ def _own_faults() -> Iterator[None]:
         raise own from fault
 
 
+def _json(value: object) -> str:
+    """Return JSON as it is kept: a Chinese character takes 3 bytes then, escaped it would take 6."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def locked(connection: Connection, statement: Select) -> Select:
     """Let a writer hold the rows until it has ended: whoever else wants them waits, and then sees them as they are.
 
     A reader only reads them. SQLite has one writer at a time and needs no such words. Rows that point to them may
     still be written meanwhile (``FOR NO KEY UPDATE``).
     """
-    writes = connection.get_execution_options().get(WRITES)
+    writes = connection.get_execution_options().get(WRITES) and connection.dialect.name != "sqlite"
     return statement.with_for_update(key_share=True) if writes else statement

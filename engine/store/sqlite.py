@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -15,10 +16,11 @@ BUSY_SECONDS = 10
 WRITES = "sihua_write"
 
 
-def open_sqlite(url: URL) -> Engine:
+def open_sqlite(url: URL, to_json: Callable[[object], str]) -> Engine:
     """Open, or make, the database file."""
     # isolation_level None: the driver must not begin transactions of its own before ours.
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
+    connecting = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    engine = create_engine(url, json_serializer=to_json, connect_args=connecting)
     if url.database and url.database != ":memory:":
         _stay_with_the_file(engine, Path(url.database))
 

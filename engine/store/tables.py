@@ -49,6 +49,8 @@ class Moment(TypeDecorator[datetime]):
 
 #: what is asked for and compared; PostgreSQL keeps it parsed
 Json = JSON().with_variant(JSONB(), "postgresql")
+#: the same, and nothing at all where there is nothing
+NullableJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 #: evidence, whose digest stands in the log: kept to the letter
 Verbatim = JSON()
 
@@ -318,7 +320,7 @@ task = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index("ix_task_instance_id", "instance_id"),
-    Index("ix_task_completed_by", "completed_by", "completed_at"),
+    Index("ix_task_completed_by", "completed_by"),
 )
 
 recusal = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import orjson
 import pytest
@@ -129,7 +130,7 @@ def test_messages_still_find_their_wait_after_a_restart():
 def test_the_state_holds_no_specs_and_each_value_once():
     shared, workflow = rich()
     state = orjson.loads(workflow.dump())
-    assert state["v"] == 1
+    assert state["v"] == 2
     assert state["definition"] == shared.digest
     assert workflow.dump().count("王某".encode()) == 2, "once in the matter, once in the called process"
     assert b"documentation" not in workflow.dump()
@@ -154,7 +155,7 @@ def test_a_refusal_survives_a_restart():
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda blob: blob[: len(blob) // 2],
     "empty": lambda blob: b"",
-    "another version": lambda blob: blob.replace(b'"v":1', b'"v":99', 1),
+    "another version": lambda blob: blob.replace(b'"v":2', b'"v":99', 1),
     "no state at all": lambda blob: b"[]",
     "a part is missing": lambda blob: blob.replace(b'"tasks":', b'"task":', 1),
     "a task has lost its parent": lambda blob: blob.replace(b'"root":"', b'"root":"0', 1),
@@ -174,3 +175,49 @@ def test_the_state_of_another_definition_is_refused():
     other = definition(RICH.replace("流程".encode(), "别的".encode()), inner_bpmn=INNER)
     with pytest.raises(StateRefused):
         Workflow.load(other, workflow.dump(), Outside())
+
+
+def test_a_state_of_the_first_version_is_still_taken_up():
+    shared, workflow = rich()
+    for element, data in STEPS[:2]:
+        do(workflow, element, data)
+    blob = Path(__file__).with_name("state_v1.json").read_bytes()
+    again = Workflow.load(shared, blob, Outside())
+    assert (opened(again), again.data) == (opened(workflow), workflow.data)
+    for element, data in STEPS[2:]:
+        do(again, element, data)
+        do(workflow, element, data)
+    assert again.finished
+    assert (again.end_element, again.data) == (workflow.end_element, workflow.data)
+
+
+def test_what_has_ended_is_kept_small():
+    shared, workflow = rich()
+    for element, data in STEPS[:-1]:
+        do(workflow, element, data)
+    running = workflow.dump()
+    do(workflow, *STEPS[-1])
+    assert len(workflow.dump()) < len(running) / 2
+    assert reload(workflow, shared).finished
+
+
+def test_rows_kept_as_bytes_say_what_rows_made_anew_say():
+    shared, workflow = rich()
+    for element, data in STEPS:
+        workflow.dump()
+        do(workflow, element, data)
+        kept = reload(workflow, shared)
+        for tree in workflow._tree.trees():
+            for task in tree.tasks.values():
+                task.kept_row = None
+        assert picture(reload(workflow, shared)) == picture(kept) == picture(workflow)
+
+
+def test_a_workflow_in_nobodys_hands_is_whole_only_after_a_dump():
+    shared, workflow = rich()
+    assert not workflow.leave()
+    workflow.dump()
+    assert workflow.leave()
+    workflow.enter(Outside())
+    do(workflow, "x", {"who": {"name": "李某"}})
+    assert not workflow.leave()

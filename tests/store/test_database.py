@@ -86,7 +86,7 @@ def test_a_value_comes_back_as_it_was(database, value):
     with database.write() as connection:
         connection.execute(insert(setting).values(key="k", value=value))
     with database.read() as connection:
-        assert connection.scalar(select(setting.c.value)) == value
+        assert connection.scalar(select(setting.c.value).where(setting.c.key == "k")) == value
 
 
 @pytest.mark.parametrize("name", APPEND_ONLY)
@@ -104,7 +104,8 @@ def test_what_only_grows_cannot_be_changed(database, name, change):
 def test_the_tables_are_those_the_code_knows(database):
     with database.read() as connection:
         for table in metadata.sorted_tables:
-            assert connection.execute(select(table)).all() == []
+            known = {"lists"} if table is setting else set()
+            assert {row[0] for row in connection.execute(select(table))} == known
 
 
 def test_several_processes_may_start_on_an_empty_database(databases, database_kind):

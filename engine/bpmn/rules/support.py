@@ -25,7 +25,8 @@ _NODES = set(
 _PARTS = set(
     "definitions process collaboration participant laneSet lane flowNodeRef documentation extensionElements incoming "
     "outgoing sequenceFlow conditionExpression message error messageEventDefinition timerEventDefinition "
-    "errorEventDefinition terminateEventDefinition timeDate timeDuration timeCycle".split()
+    "errorEventDefinition terminateEventDefinition timeDate timeDuration timeCycle "
+    "multiInstanceLoopCharacteristics loopCardinality loopDataInputRef inputDataItem completionCondition".split()
 )
 #: drawn for people, without effect
 _DRAWN = set(

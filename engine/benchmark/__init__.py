@@ -1,0 +1,109 @@
+"""What a step costs against what it must cost: ``sihua bench`` measures it on the machine it runs on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.benchmark import crowd, floor, server, steps
+from engine.benchmark.county import BenchCounty
+from engine.store.session import Database
+
+#: matters on bare SpiffWorkflow and with its own serializer
+BARE, STOCK = 10, 4
+#: an fsync longer than this lets the disk decide how many completions a second there are
+SLOW_FSYNC_MS = 0.5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure; ``target`` is the most it may be, or the least where ``at_least``."""
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    at_least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        if self.target is None:
+            return True
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+def run(database: str | None = None) -> Iterator[Row]:
+    """Yield the figures one by one; with ``database``, an empty one, also those of another database than SQLite.
+
+    The floor of a durable completion is a step of bare SpiffWorkflow in memory on the same diagram plus one FULL
+    commit of one row in SQLite; ratios are taken in one run. Times are CPU (of this process), medians.
+    """
+    with tempfile.TemporaryDirectory(prefix="sihua-bench") as name:
+        place = Path(name)
+        yield from _steps(place)
+        yield from _http(place)
+        yield from _crowd(place)
+        yield Row("idle_rss", server.idle_rss(place), "MB", 120)
+        if database:
+            yield from _other_database(place, database)
+
+
+def _steps(place: Path) -> Iterator[Row]:
+    county = _county(place, "steps")
+    before = steps.database_bytes(county)
+    warm = steps.completion(county)
+    per_matter = (steps.database_bytes(county) - before) / steps.MATTERS / 1024
+    bare, (commit, commits_per_s) = floor.bare_step(BARE), floor.full_commit(place)
+    stock = floor.stock_step(place, STOCK)
+    yield Row("bare_step", bare, "ms")
+    yield Row("full_commit", commit, "ms")
+    yield Row("full_commits_per_s", commits_per_s, "/s")
+    yield Row("fsync", floor.fsync_ms(place), "ms wall")
+    yield Row("completion", warm, "ms")
+    yield Row("completion_over_floor", warm / (bare + commit), "times", 3)
+    yield Row("completion_over_stock", warm / stock, "times", 0.5)
+    cold = steps.completion(county, cold=True)
+    yield Row("completion_cold_over_floor", cold / (bare + commit), "times")
+    sent = steps.statements(county)
+    for name, target in (("completion", 20), ("inbox", 1), ("inbox_page", 3), ("trace", 5)):
+        yield Row(f"statements_{name}", sent[name], "statements", target)
+    yield Row("state_bytes", steps.state_bytes(county) / 1024, "KB", 12)
+    yield Row("db_bytes", per_matter, "KB", 40)
+    few, many = steps.vote(county, 10), steps.vote(county, 300)
+    yield Row("multi_instance_300", many / few, "times", 6)
+    county.engine.close()
+
+
+def _http(place: Path) -> Iterator[Row]:
+    county = _county(place, "http", file="sihua.db")
+    commits = floor.full_commit(county.place)[1]
+    target = commits * 0.6 if floor.fsync_ms(county.place) > SLOW_FSYNC_MS else 200
+    posted, walked = server.completions_per_second(county, None)
+    yield Row("http_per_s", posted, "/s", min(target, 200), at_least=True)
+    yield Row("http_get_post_get_per_s", walked, "/s")
+    county.engine.close()
+
+
+def _crowd(place: Path) -> Iterator[Row]:
+    county = _county(place, "crowd")
+    yield Row("inbox_growth", crowd.inbox_growth(county), "times", 1.5)
+    county.engine.close()
+
+
+def _other_database(place: Path, url: str) -> Iterator[Row]:
+    name = Database(url).engine.dialect.name
+    folder = place / name
+    folder.mkdir()
+    county = BenchCounty(url, folder)
+    warm = steps.completion(county)
+    yield Row(f"{name}_completion", warm, "ms")
+    yield Row(f"{name}_inbox_growth", crowd.inbox_growth(county), "times", 1.5)
+    county.engine.close()
+
+
+def _county(place: Path, name: str, file: str = "county.db") -> BenchCounty:
+    folder = place / name
+    folder.mkdir()
+    return BenchCounty(f"sqlite:///{folder / file}", folder)

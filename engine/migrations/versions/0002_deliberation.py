@@ -111,5 +111,5 @@ def upgrade() -> None:
     with op.batch_alter_table("objection", schema=None) as batch_op:
         batch_op.create_index("ix_objection_notice_id_state", ["notice_id", "state"], unique=False)
 
-    with op.batch_alter_table("process_instance", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("calls", sa.JSON(), server_default=sa.text("'[]'"), nullable=False))
+    # Not in a batch: SQLite would make the table anew, and others refer to it.
+    op.add_column("process_instance", sa.Column("calls", sa.JSON(), server_default=sa.text("'[]'"), nullable=False))

@@ -39,7 +39,7 @@ def _decided(teller: Storyteller) -> None:
     _meeting(teller, started, 17, "present=12", 12, 11)
     _do(teller, started, "CL", {"ballot_text": POND})
     _meeting(teller, started, 12, "present=27", 27, 25)
-    teller.at(3, 10)
+    teller.at(1, 10)
     _do(
         teller,
         started,

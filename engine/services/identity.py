@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
 from engine.identifiers import code_hash, new_id, token_hash
 from engine.services.kept import kept, version
-from engine.services.permission import Role, in_force, read_roles, unit_view
+from engine.services.permission import BODY_POSTS, Role, in_force, read_roles, unit_view
 from engine.services.repository import Repository, unit_row
 from engine.services.staffing import reassign
 from engine.services.unit_of_work import Transaction, UnitOfWork, retried
@@ -402,7 +402,8 @@ def _posts(connection: Connection, person_id: str, today: date) -> tuple[Post, .
     for row in rows:
         unit = unit_view(unit_row(connection, row.unit_id))
         posts.append(Post(row[0], row.role, roles[row.role].lane, unit, row.from_on, row.until_on))
-    return tuple(posts)
+    # What a person is goes before what he votes in.
+    return tuple(sorted(posts, key=lambda post: post.role in BODY_POSTS))
 
 
 def _person(connection: Connection, row: Row, today: date) -> Person:

@@ -212,10 +212,13 @@ def _overtaken(task_id: str, form):
 
 def _as_read(task_id: str, form) -> list[tuple[str, str]]:
     """Return what was sent, label by label, in the words the person chose from."""
+    choices = {}
     try:
-        choices = engine().tasks.open(task_id, by=g.actor.person_id).choices
+        view = engine().tasks.open(task_id, by=g.actor.person_id)
+        # The form of a task that is over is shown by its page only.
+        choices, form = view.choices, form or view.form
     except errors.EngineError:
-        choices = {}
+        pass
     hidden = {"csrf_token", "form_token", "receipt", "confirmed"}
     said, fields = labels(form), {field.key: field for field in form.fields} if form else {}
     read = []

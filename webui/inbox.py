@@ -133,11 +133,9 @@ def start() -> str:
 def _startable(unit) -> list:
     lanes = {post.lane for post in g.actor.posts if post.unit.id == unit.id}
     items = engine().repository.items(unit_id=unit.id)
-    return [
-        item
-        for item in items
-        if item.facts.level == unit.level and item.facts.start_form and lanes & set(item.starting_lanes)
-    ]
+    # What has no form to start with is started by time or by another matter.
+    asked = [item for item in items if item.facts.start_form and item.facts.level == unit.level]
+    return [item for item in asked if lanes & set(item.starting_lanes)]
 
 
 @blueprint.route("/start/<item_id>", methods=["GET", "POST"])
@@ -146,7 +144,6 @@ def start_item(item_id: str):
     """Start a matter, for a villager at the counter or from the post itself."""
     item = engine().repository.item(item_id)
     if not item.facts.start_form:
-        # Time or another matter opens it; nobody fills anything in.
         raise errors.NotFound("item", item_id)
     unit = _unit_of(item)
     if request.method == "GET":

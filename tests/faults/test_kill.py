@@ -180,7 +180,7 @@ def _check(county: LivingCounty, load: Load) -> None:
         pictures = connection.execute(select(attachment)).all()
         documents = connection.scalars(select(document.c.sha256)).all()
         assert len(pictures) == len(load.receipts)
-        assert connection.scalar(select(func.count()).select_from(job)) == len(pictures) + len(documents)
+        assert connection.scalar(select(func.count()).select_from(job).where(makes)) == len(pictures) + len(documents)
         assert {each.state for each in pictures} == {"ready"}
         _check_live_states(engine, connection)
     kept = [*documents, *(name for each in pictures for name in (each.sha256, each.preview_sha256))]

@@ -409,10 +409,7 @@ class Trace:
     summaries: tuple[Summary, ...]
     attachments: tuple[Attachment, ...]
     documents: tuple[Document, ...]
-    #: element id → done, now, late
-    marks: dict[str, str]
-    #: element id → text under the element
-    badges: dict[str, str]
+    picture: Picture
     definition_id: str
     version: int
     deployed_at: datetime
@@ -431,6 +428,24 @@ class Refusal:
     reason: str
     basis: str
     remedy: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One diagram of an item: its own, or that of a process it calls, with what one run has taken of it."""
+
+    #: the process drawn
+    process_id: str
+    #: (id of the call activity, name) on the way down to it; the item itself first, its id ""
+    path: tuple[tuple[str, str], ...]
+    #: call activities in it: id → name
+    calls: dict[str, str] = field(default_factory=dict)
+    #: element id → done, now, late
+    marks: dict[str, str] = field(default_factory=dict)
+    #: element id → text under the element
+    badges: dict[str, str] = field(default_factory=dict)
+    #: element to look at first, "" for none
+    focus: str = ""
 
 
 @dataclass(frozen=True)
@@ -456,7 +471,7 @@ class Progress:
     may_remind: bool
     contacts: tuple[Contact, ...]
     definition_id: str
-    marks: dict[str, str] = field(default_factory=dict)
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -505,6 +520,7 @@ class Guide:
     excludes: tuple[str, ...]
     legal_basis: tuple[LegalBasis, ...]
     start_form: Form | None
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -528,6 +544,7 @@ class Definition:
     files: tuple[str, ...]
     #: element id → time limit as people read it, with today's county parameters
     limits: dict[str, str] = field(default_factory=dict)
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True)

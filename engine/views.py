@@ -163,6 +163,8 @@ class Attachment:
     #: ready, pending (not decoded yet), failed
     state: str
     has_preview: bool = False
+    #: the task it was given with, "" for none: the same step may come round again
+    task_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,38 @@ class TaskView:
     comments: tuple[Comment, ...] = ()
     #: earliest date this step may have happened on paper
     earliest_on: date | None = None
+    #: what the figures of a meeting come to so far
+    ballot: Ballot | None = None
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """A meeting in figures; totals only, never who chose what."""
+
+    entitled: int
+    recused: int
+    absent: int
+    present: int
+    #: persons the shares are taken of
+    base: int
+    voting: int
+    #: None while they have not been filled in
+    yes: int | None
+    no: int | None
+    abstain: int | None
+    #: fewest persons with whom the meeting may vote
+    quorum: int | None
+    #: fewest votes in favour with which it passes; None when not even all of them would do
+    needed: int | None
+    #: what the decision table says; None when it does not say yet
+    enough: bool | None
+    passed: bool | None
+    #: 3 × 22 = 66 > 2 × 30 = 60
+    formula: str
+    #: why the figures cannot be right, ""
+    problem: str
+    #: this step is about the vote, not only about who is there
+    decides: bool
 
 
 @dataclass(frozen=True)

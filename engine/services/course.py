@@ -403,7 +403,7 @@ def value_at(data: Mapping[str, object], key: str) -> object:
 
 
 _ATTACHMENT = (
-    "id", "name", "field", "media_type", "size", "step", "by", "at", "state", "preview_sha256",
+    "id", "name", "field", "media_type", "size", "step", "by", "at", "state", "preview_sha256", "task_id",
 )  # fmt: skip
 _PAPERS = union_all(
     select(literal("attachment").label("kind"), *(attachment.c[name] for name in _ATTACHMENT)).where(
@@ -411,7 +411,7 @@ _PAPERS = union_all(
     ),
     select(
         literal("document"), document.c.id, document.c.title, document.c.template, literal(""), literal(0),
-        literal(""), null(), document.c.at, literal(""), document.c.sha256,
+        literal(""), null(), document.c.at, literal(""), document.c.sha256, null(),
     ).where(document.c.instance_id == bindparam("matter")),
 ).order_by("at", "id")  # fmt: skip
 
@@ -443,6 +443,7 @@ def attachment_view(row: Row, by: str) -> Attachment:
         row.at,
         row.state,
         row.preview_sha256 is not None,
+        row.task_id or "",
     )
 
 

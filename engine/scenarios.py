@@ -31,6 +31,8 @@ from engine.workdays import add_workdays
 #: scenarios begin on an ordinary Monday morning
 MONDAY = datetime(2026, 3, 16, 9, 0, tzinfo=LOCAL)
 
+#: what stands before a scenario besides entries of registers: a matter of another item
+MATTER = "matter"
 #: JSON Schema of scenarios.json
 SHAPE = PROCESSES / "scenarios.schema.json"
 HOW_TO_WRITE = "请照 processes/README.md 第 7 节改写"
@@ -143,6 +145,9 @@ class Stage:
         self._engine = engine
         self._clock = clock
         self._people = people
+        self._folder = folder
+        #: receipt of the matter that was played last
+        self.played = ""
         item = engine.repository.deploy(folder)
         self._item_id = item.id
         with engine.database.read() as connection:
@@ -150,6 +155,10 @@ class Stage:
             self._deployed = engine.repository.deployed(item.definition_id)
         self.coverage = count(self._deployed)
         self._known: dict[str, Mapping] = {}
+        #: stages of other items whose matters stand before a scenario
+        self._others: dict[str, Stage] = {}
+        #: receipt of the matter that stands before the scenario
+        self._receipt = ""
         #: the persons of the last attendance list, in its order
         self._seats: list[str] = []
 
@@ -163,6 +172,7 @@ class Stage:
             unit = str(begun["start"]["unit"])
             self._give(unit, begun.get("given", {}))
             matter = self._start(unit, begun["start"])
+            self.played = matter.receipt
             before = 0
             for number, step in enumerate((*begun["steps"], *scenario["steps"]), 1 - len(begun["steps"])):
                 before = self._passed(matter) if number == 1 else before
@@ -191,6 +201,9 @@ class Stage:
 
     def _give(self, unit: str, given: Mapping[str, Sequence[Mapping]]) -> None:
         for code, entries in given.items():
+            if code == MATTER:
+                self._receipt = self._played_before(entries[0])
+                continue
             for position, entry in enumerate(entries, 1):
                 with self._engine.database.write() as connection:
                     number = len(connection.execute(select(register_entry.c.id)).all()) + position
@@ -206,6 +219,19 @@ class Stage:
                             entered_at=self._clock.now(),
                         )
                     )
+
+    def _played_before(self, wanted: Mapping) -> str:
+        """Play a scenario of another item; return the receipt of its matter. Time goes on from where it ended."""
+        folder = self._folder.parent / str(wanted["item"])
+        if folder.name not in self._others:
+            self._others[folder.name] = Stage(self._engine, self._clock, self._people, folder)
+        other = self._others[folder.name]
+        for scenario in read_scenarios(folder):
+            other._known[str(scenario["name"])] = scenario
+        problem = other.play(other._known[str(wanted["scenario"])])
+        if problem:
+            raise KeyError(f"{folder.name}：{problem}")
+        return other.played
 
     def _start(self, unit: str, start: Mapping) -> _Matter:
         data, files = self._values(unit, start["data"], None, None)
@@ -325,6 +351,8 @@ class Stage:
                     values[key] = self._attendance(text, [choice.value for choice in page.choices[key]])
                 elif text.startswith("@seat:"):
                     values.setdefault(key, []).append(self._seats[int(text.removeprefix("@seat:")) - 1])
+                elif text == "@receipt":
+                    values.setdefault(key, []).append(self._receipt)
                 elif text == "@basis":
                     page = self._engine.tasks.open(str(task_id), by=str(by))
                     values.setdefault(key, []).append(page.choices[key][0].value)

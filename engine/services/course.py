@@ -222,7 +222,7 @@ class Course:
         for event in self.events:
             if event.kind == "begun" and event.element in starts and entered == call:
                 run = range(event.number, sys.maxsize)
-            elif event.kind == "called" and event.element == call:
+            elif event.element == call and event.kind in PASSED_KINDS:
                 run = range(run.start, event.number)
             for flow in str(event.data.get("flow") or "").split():
                 entered = rivals.get(flow, entered)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, literal, or_, select, union_a
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
 from engine.services.kept import kept, version
+from engine.store.prepared import Prepared
 from engine.store.tables import appointment, org_unit, person, recusal, relation, role, substitution, task
 from engine.views import Contact, Unit
 
@@ -205,13 +206,15 @@ _RELATIVES = select(relation).where(
     or_(relation.c.person_id == bindparam("person"), relation.c.relative_id == bindparam("person"))
 )
 #: who has done what in a matter, and who has left it (a row without element)
-_HANDS = union_all(
-    select(task.c.element, task.c.step, task.c.completed_by, task.c.on_behalf_of).where(
-        task.c.instance_id == bindparam("matter"), task.c.state == "completed"
-    ),
-    select(literal("").label("element"), recusal.c.reason, recusal.c.person_id, literal(None)).where(
-        recusal.c.instance_id == bindparam("matter")
-    ),
+_HANDS = Prepared(
+    union_all(
+        select(task.c.element, task.c.step, task.c.completed_by, task.c.on_behalf_of).where(
+            task.c.instance_id == bindparam("matter"), task.c.state == "completed"
+        ),
+        select(literal("").label("element"), recusal.c.reason, recusal.c.person_id, literal(None)).where(
+            recusal.c.instance_id == bindparam("matter")
+        ),
+    )
 )
 
 
@@ -229,7 +232,7 @@ def read_bars(
     recused: dict[str, str] = {}
     hands: dict[str, set[str]] = {}
     steps: dict[str, str] = {}
-    for element, step, person_id, on_behalf_of in connection.execute(_HANDS, {"matter": instance_id}):
+    for element, step, person_id, on_behalf_of in _HANDS.all(connection, {"matter": instance_id}):
         if not element:
             recused[person_id] = step
             continue

@@ -13,6 +13,10 @@ class _Among(FunctionElement):
     type = Boolean()
     inherit_cache = True
 
+    def self_group(self, against=None):
+        # Not as a value, "= 1" behind it: SQLite would no longer see what the index is for.
+        return self
+
 
 @compiles(_Among)
 def _by_subquery(element: _Among, compiler, **options) -> str:

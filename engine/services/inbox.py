@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from engine.clock import local_date, start_of
 from engine.services import limits
-from engine.services.permission import in_force, unit_of
+from engine.services.permission import in_force, taken_part, unit_of
 from engine.store.membership import among
 from engine.store.tables import (
     appointment,
@@ -161,7 +161,7 @@ _COUNTS = (
     .select_from(process_instance)
     .where(
         process_instance.c.state == OPEN,
-        process_instance.c.id.in_(select(task.c.instance_id).where(task.c.completed_by == bindparam("person"))),
+        process_instance.c.id.in_(taken_part(bindparam("person"))),
     )
     .scalar_subquery()
     .label("handed_on"),

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from sqlalchemy import Connection, Row, bindparam, literal, or_, select, union_all
+from sqlalchemy import Connection, Row, Select, bindparam, literal, or_, select, union_all
 
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
 from engine.services.kept import kept, version
 from engine.store.prepared import Prepared
-from engine.store.tables import appointment, org_unit, person, recusal, relation, role, substitution, task
+from engine.store.tables import appointment, event_log, org_unit, person, recusal, relation, role, substitution, task
 from engine.views import Contact, Unit
 
 #: posts that keep the system running: they see no matter (DOMAIN §2)
@@ -307,6 +307,11 @@ def has_part(connection: Connection, instance_id: str, person_id: str, on: date)
         (task.c.state == "open") & task.c.assignee_id.in_(absent),
     )
     return connection.scalar(select(task.c.id).where(task.c.instance_id == instance_id, own).limit(1)) is not None
+
+
+def taken_part(person_id: object) -> Select:
+    """Return the select of the matters in which a person, or whoever a parameter names, has done a step."""
+    return select(event_log.c.instance_id).where(event_log.c.actor_id == person_id, event_log.c.kind == "completed")
 
 
 def units_of(connection: Connection, person_id: str, on: date) -> list[str]:

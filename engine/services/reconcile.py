@@ -187,11 +187,14 @@ def _post(matter: Matter, act: Act) -> str:
     return matter.directory.post_of(act.on_behalf_of or act.by) if act.by else ""
 
 
+_CANCELLED = {"state": "cancelled", "warn_at": None, "red_at": None}
+
+
 def _cancel_tasks(transaction: Transaction, known: Sequence[Row], standing: _Standing) -> None:
     still_open = {each.id for each in standing.opened}
     gone = [row.id for row in known if row.id not in still_open]
     if gone:
-        transaction.connection.execute(update(task).where(task.c.id.in_(gone)).values(state="cancelled"))
+        transaction.connection.execute(update(task).where(task.c.id.in_(gone)).values(_CANCELLED))
 
 
 def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing: _Standing) -> None:

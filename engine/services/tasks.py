@@ -344,7 +344,9 @@ _ATTACHED = Prepared(
 )
 _THIS = update(task).where(task.c.id == bindparam("task"))
 _DONE_BY = ("completed_at", "completed_by", "on_behalf_of", "acted_at", "assignee_id")
-_COMPLETE = Prepared(_THIS.values(state="completed", **{key: bindparam(key) for key in _DONE_BY}))
+_COMPLETE = Prepared(
+    _THIS.values(state="completed", warn_at=None, red_at=None, **{key: bindparam(key) for key in _DONE_BY})
+)
 _ANSWER = Prepared(_THIS.values(form_token=bindparam("form_token"), answer=bindparam("answer")))
 
 

@@ -9,7 +9,7 @@ from lxml import etree
 
 from engine.bpmn.decisions import DecisionError
 from engine.bpmn.definition import Definition
-from engine.bpmn.dialect import RESERVED_ENDINGS, RESERVED_IDS, DialectError
+from engine.bpmn.dialect import DialectError
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
 from engine.bpmn.rules import package_rule, rule
 from engine.bpmn.rules.subject import SCOPES, Diagram, Place, Subject, bpmn, camunda, extensions, kind, kind_name, title
@@ -235,13 +235,10 @@ def has_no_script(diagram: Diagram) -> Iterator[Place]:
 
 @rule("id-invalid")
 def has_free_ids(diagram: Diagram) -> Iterator[Place]:
-    """Some ids belong to the engine: a task called End would silently finish the matter."""
+    """An id is a plain word, for expressions and the log name steps by it; the process is called like its folder."""
     for element in [*diagram.processes, *diagram.nodes]:
         id = element.get("id", "")
-        if element.tag != bpmn("process") and (id in RESERVED_IDS or id.endswith(RESERVED_ENDINGS)):
-            message = f"{title(element)}的编号 {id} 是引擎自己用的。"
-            yield diagram.at(element, message, f"请换一个编号，例如 Task_{id.rpartition('.')[2].strip().lower()}。")
-        elif id and not _ID.fullmatch(id):
+        if id and not _ID.fullmatch(id):
             message = f"{title(element)}的编号“{id}”写法不对。"
             yield diagram.at(element, message, "编号以字母开头，只用字母、数字、下划线、点和减号。")
     if diagram.is_main and diagram.processes and diagram.processes[0].get("id", "") != diagram.subject.package.id:

@@ -60,6 +60,12 @@ _KINDS = {
     "escalation": "升级",
     "messageFlow": "消息流",
     "group": "分组",
+    "textAnnotation": "文字注释",
+    "association": "关联线",
+    "dataObjectReference": "数据对象",
+    "dataObject": "数据对象",
+    "collaboration": "协作图",
+    "definitions": "流程图",
 }
 
 
@@ -85,8 +91,8 @@ def camunda(name: str) -> str:
 
 
 def kind(element: etree._Element) -> str:
-    """Return the local tag."""
-    return etree.QName(element).localname
+    """Return the local tag, "" of a comment."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
 def extensions(element: etree._Element, namespace: str, name: str = "*") -> Iterator[etree._Element]:
@@ -110,6 +116,31 @@ def title(element: etree._Element) -> str:
         return f"〈{name}〉"
     called = kind_name(element)
     return f"{called} {element.get('id')}" if element.get("id") else f"一个没有编号的{called}"
+
+
+def definitions(event: etree._Element) -> list[etree._Element]:
+    """Return what an event waits for or sends."""
+    return [child for child in event.iterchildren(bpmn("*")) if kind(child).endswith("EventDefinition")]
+
+
+def definition_type(event: etree._Element) -> str:
+    """Return message, timer, error …, "" for a blank event; of several the first."""
+    found = definitions(event)
+    return kind(found[0]).removesuffix("EventDefinition") if found else ""
+
+
+def condition(flow: etree._Element) -> str:
+    """Return the condition written on a flow, "" when there is none or it is empty."""
+    return "".join((each.text or "").strip() for each in flow.iterchildren(bpmn("conditionExpression")))
+
+
+def has_condition(flow: etree._Element) -> bool:
+    """Tell whether a flow carries a condition, be it an empty one."""
+    return next(flow.iterchildren(bpmn("conditionExpression")), None) is not None
+
+
+def is_true(element: etree._Element, attribute: str) -> bool:
+    return element.get(attribute) in ("true", "1")
 
 
 def full_title(element: etree._Element) -> str:
@@ -187,6 +218,14 @@ class Diagram:
     def of_kind(self, *kinds: str) -> list[etree._Element]:
         return [node for node in self.nodes if kind(node) in kinds]
 
+    def entering(self, node: etree._Element) -> list[etree._Element]:
+        """Return the flows that lead to a node."""
+        return self.incoming.get(node.get("id", ""), []) if node.get("id") else []
+
+    def leaving(self, node: etree._Element) -> list[etree._Element]:
+        """Return the flows that leave a node."""
+        return self.outgoing.get(node.get("id", ""), []) if node.get("id") else []
+
     def children(self, scope: etree._Element) -> list[etree._Element]:
         """Return the nodes directly in a process or sub-process."""
         return [node for node in self.nodes if node.getparent() is scope]
@@ -239,6 +278,8 @@ class Subject:
     wrong_tables: list[tuple[str, DecisionError]] = field(default_factory=list)
     forms: dict[str, Form] = field(default_factory=dict)
     wrong_forms: list[tuple[str, FormError]] = field(default_factory=list)
+    #: what several rules ask for, worked out once: name → value
+    shared: dict[str, object] = field(default_factory=dict)
 
     @classmethod
     def read(cls, package: Package, world: World) -> Subject:

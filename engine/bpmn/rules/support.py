@@ -106,7 +106,7 @@ _FACTS = {
 _ID = re.compile(r"[^\W\d][\w.\-]*")
 
 
-@rule("unsupported-element", aliases=("no-inclusive-gateway", "no-complex-gateway"))
+@rule("unsupported-element")
 def uses_what_is_run(diagram: Diagram) -> Iterator[Place]:
     """Whatever the engine does not carry out as drawn is refused, not skipped."""
     unsupported: set[etree._Element] = set()

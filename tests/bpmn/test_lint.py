@@ -426,18 +426,30 @@ BROKEN: list[tuple[str, list[tuple[str, str]], set[str]]] = [
     ),
     ("label-required", [('id="Task_stamp" name="盖章留痕"', 'id="Task_stamp"')], set()),
     ("label-required", [('id="Flow_papers" name="补正"', 'id="Flow_papers"')], set()),
-    ("unsupported-element", [("exclusiveGateway", "inclusiveGateway")], set()),
     (
         "unsupported-element",
-        [('<receiveTask id="Receive_papers"', '<sendTask id="Receive_papers"'), ("</receiveTask>", "</sendTask>")],
+        [('<receiveTask id="Receive_papers"', '<task id="Receive_papers"'), ("</receiveTask>", "</task>")],
         set(),
     ),
     (
         "unsupported-element",
-        [(END, '<endEvent id="End_done" name="已盖章"><signalEventDefinition id="S" /></endEvent>')],
-        {"signal-ref"},
+        [
+            (
+                '<endEvent id="End_done" name="已盖章" />',
+                '<endEvent id="End_done" name="已盖章"><compensateEventDefinition/></endEvent>',
+            )
+        ],
+        set(),
     ),
-    ("unsupported-element", [(STAMP, STAMP + '<standardLoopCharacteristics id="L" />')], set()),
+    (
+        "signal-unmatched",
+        [
+            (END, '<endEvent id="End_done" name="已盖章"><signalEventDefinition id="S" signalRef="Sig" /></endEvent>'),
+            ("</process>", '</process><signal id="Sig" name="已盖章" />'),
+        ],
+        set(),
+    ),
+    ("engine-refuses", [(STAMP, STAMP + '<standardLoopCharacteristics id="L" />')], set()),
     (
         "unsupported-element",
         [(STAMP, STAMP + '<potentialOwner id="O"><resourceRef>x</resourceRef></potentialOwner>')],

@@ -13,6 +13,7 @@ from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
 from engine.bpmn.form import Form, FormError
+from engine.bpmn.lifting import links_of
 from engine.bpmn.package import Package
 from engine.bpmn.rules import World
 from engine.model import ProcessFacts
@@ -231,7 +232,10 @@ class Diagram:
         return [node for node in self.nodes if node.getparent() is scope]
 
     def successors(self, scope: etree._Element) -> dict[str, list[str]]:
-        """Return node id → ids of the nodes that may come next; a boundary event comes after what it hangs on."""
+        """Return node id → ids of the nodes that may come next; a boundary event comes after what it hangs on.
+
+        A link leads to the link of its name.
+        """
         inside = [node.get("id") for node in self.children(scope) if node.get("id")]
         after = {
             id: [flow.get("targetRef", "") for flow in self.outgoing.get(id, ()) if flow.getparent() is scope]
@@ -240,6 +244,11 @@ class Diagram:
         for node in self.children(scope):
             if kind(node) == "boundaryEvent" and node.get("attachedToRef", "") in after:
                 after[node.get("attachedToRef")].append(node.get("id", ""))  # only ids of this scope are kept below
+        links = [(name, node) for name, node in links_of(scope) if node.get("id")]
+        for name, node in links:
+            if kind(node) == "intermediateThrowEvent":
+                caught = [other.get("id") for same, other in links if same == name and other.tag != node.tag]
+                after[node.get("id")] += caught
         return {id: [target for target in targets if target in after] for id, targets in after.items()}
 
     def declared(self, tag: str, reference: str) -> etree._Element | None:
@@ -315,7 +324,10 @@ class Subject:
 
     def _read_diagram(self, name: str, data: bytes) -> None:
         try:
-            self.diagrams.append(Diagram(name, read_xml(data).getroot(), self))
+            root = read_xml(data).getroot()
+            # A comment would cut off the text of the expression it stands in.
+            etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+            self.diagrams.append(Diagram(name, root, self))
         except XmlRefused as error:
             self.refused.append((name, error))
 

@@ -118,8 +118,8 @@ class _Reading:
         if node.tag not in NODES or place not in _EVENTS:
             return None
         allowed = _EVENTS[place]
-        if place == "startEvent" and is_event_sub_process(node.getparent()):
-            allowed = _TRIGGERS
+        if place == "startEvent" and _kind(node.getparent()) != "process":
+            allowed = _TRIGGERS if is_event_sub_process(node.getparent()) else {""}
         said = _definitions(node) or [""]
         wrong = next((kind for kind in said if kind not in allowed), None)
         if wrong is not None:

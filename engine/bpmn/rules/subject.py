@@ -111,8 +111,10 @@ def kind_name(element: etree._Element) -> str:
     return _KINDS.get(kind(element), kind(element))
 
 
-def title(element: etree._Element) -> str:
-    """Return how people call an element: its name in brackets, else its kind and id."""
+def title(element: etree._Element | None) -> str:
+    """Return how people call an element: its name in brackets, else its kind and id; None is what has no place."""
+    if element is None:
+        return "放错地方的内容"
     if name := " ".join(element.get("name", "").split()):
         return f"〈{name}〉"
     called = kind_name(element)
@@ -325,6 +327,9 @@ class Subject:
     def _read_diagram(self, name: str, data: bytes) -> None:
         try:
             root = read_xml(data).getroot()
+            if root.tag != bpmn("definitions"):
+                message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(root).localname}。"
+                raise XmlRefused("not-bpmn", message, root.sourceline or 1)
             # A comment would cut off the text of the expression it stands in.
             etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
             self.diagrams.append(Diagram(name, root, self))

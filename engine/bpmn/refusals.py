@@ -56,6 +56,7 @@ class _Reading:
         self.by_id = {node.get("id"): node for node in root.iter(f"{_B}*") if node.get("id")}
         self.declared = {tag: {each.get("id") for each in root.iter(_B + tag)} for tag in REFERENCES.values()}
         self.entering = Counter(flow.get("targetRef") for flow in root.iter(_B + "sequenceFlow"))
+        self.leaving = Counter(flow.get("sourceRef") for flow in root.iter(_B + "sequenceFlow"))
 
     def refusals(self) -> Iterator[Refusal]:
         yield from self._twice()
@@ -130,6 +131,16 @@ class _Reading:
             return "没有写是哪个消息"
         return None
 
+    def _edge(self, node: etree._Element) -> str | None:
+        place = _kind(node)
+        if place in ("startEvent", "boundaryEvent") and self.entering[node.get("id")]:
+            return "流向不能通到开始事件或者边界事件"
+        if place == "endEvent" and self.leaving[node.get("id")]:
+            return "流向不能从结束事件出来"
+        if place == "startEvent" and next(node.itersiblings(_B + "startEvent", preceding=True), None) is not None:
+            return "有几个开始事件，不知道从哪一个开始"
+        return None
+
     def _definition(self, node: etree._Element) -> str | None:
         if node.tag == _B + "messageEventDefinition" and not node.get("messageRef"):
             return "没有写是哪个消息"
@@ -167,8 +178,6 @@ class _Reading:
         if not all(end is not None and end.tag in NODES and end.getparent() is node.getparent() for end in ends):
             return "这条流向有一头没有接在步骤上"
         source, target = ends
-        if _kind(target) in ("startEvent", "boundaryEvent") or _kind(source) == "endEvent":
-            return "流向不能通到开始事件或者边界事件，也不能从结束事件出来"
         if is_event_sub_process(source) or is_event_sub_process(target):
             return "事件子流程不接流向"
         if node.find(_B + "conditionExpression") is not None and source.tag not in ACTIVITIES:
@@ -191,8 +200,6 @@ class _Reading:
         starts = node.findall(_B + "startEvent")
         if is_event_sub_process(node) and len(starts) != 1:
             return "事件子流程要有且只有一个开始事件，写明等的是什么"
-        if len(starts) > 1:
-            return "有几个开始事件，不知道从哪一个开始"
         if next(node.iterchildren(*NODES), None) is None:
             return "里面什么也没有画"
         names = Counter((name, _kind(event)) for name, event in links_of(node))
@@ -207,6 +214,7 @@ class _Reading:
         _quantity,
         _repetition,
         _event,
+        _edge,
         _definition,
         _reference,
         _boundary,

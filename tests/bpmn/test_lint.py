@@ -640,7 +640,7 @@ def test_a_step_that_lost_its_facts_is_found():
 def test_what_only_the_engine_refuses_is_a_finding_too():
     output = '<camunda:outputParameter name="signer">=result</camunda:outputParameter>'
     findings = lint(changed("trial.bpmn", (output, output + output.replace("signer", "again"))), WORLD)
-    assert rules(findings) == {"engine-refuses"}
+    assert rules(findings) == {"engine-fails"}
     check_shape(findings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from engine.bpmn.decisions import DecisionError
 from engine.bpmn.definition import Definition
 from engine.bpmn.dialect import DialectError
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
+from engine.bpmn.normal_form import normalise
+from engine.bpmn.refusals import refusals
 from engine.bpmn.rules import package_rule, rule
 from engine.bpmn.rules.events import EVENT_NAMES
 from engine.bpmn.rules.subject import (
@@ -30,8 +33,10 @@ from engine.bpmn.rules.subject import (
 )
 from engine.errors import EngineError
 
+#: heard where no other rule has found an error at the same element
+FALLBACK = "engine-refuses"
 #: asked when no other rule has found an error
-LAST_WORD = "engine-refuses"
+LAST_WORD = "engine-fails"
 
 _NODES = set(
     "startEvent endEvent boundaryEvent intermediateCatchEvent intermediateThrowEvent userTask manualTask serviceTask "
@@ -295,6 +300,16 @@ def has_free_ids(diagram: Diagram) -> Iterator[Place]:
         process = diagram.processes[0]
         message = f"流程的编号 {process.get('id', '')} 和文件夹的名称 {diagram.subject.package.id} 不一样。"
         yield diagram.at(process, message, "请让两个一样：文件夹叫“代码_流程编号”。")
+
+
+@rule(FALLBACK)
+def is_run_as_drawn(diagram: Diagram) -> Iterator[Place]:
+    """What the engine would not carry out as drawn is named, whatever else is wrong with the file."""
+    root = copy.deepcopy(diagram.root)
+    normalise(root)
+    for node, message in refusals(root):
+        said = f"{title(_named(node))}这样画不会照着执行：{message}。"
+        yield diagram.at(node, said, "请照 processes/README.md 第 1 节改成支持的画法。")
 
 
 @package_rule(LAST_WORD)

@@ -16,7 +16,7 @@ from engine.services import course, limits, pictures, standing, stuck
 from engine.services.course import Course
 from engine.services.identity import check_code
 from engine.services.matters import row_by_receipt
-from engine.services.permission import Directory, has_part, unit_of, units_of
+from engine.services.permission import Directory, has_part, taken_part, unit_of, units_of
 from engine.services.repository import Repository
 from engine.services.unit_of_work import UnitOfWork, retried
 from engine.store import event_log as log
@@ -99,7 +99,7 @@ class History:
     def mine(self, *, by: str, limit: int = 100) -> tuple[MatterRow, ...]:
         """Return the matters a person started or took part in."""
         with self._work.read() as connection:
-            took_part = select(task.c.instance_id).where(task.c.completed_by == by)
+            took_part = taken_part(by)
             mine = or_(process_instance.c.id.in_(took_part), process_instance.c.started_by == by)
             return self._rows(connection, [mine], limit)
 

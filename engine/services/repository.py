@@ -57,13 +57,19 @@ class Repository:
         with self._work.read() as connection:
             return linting.lint(packages.read_folder(path, library=path.parent), self._world(connection, path.name))
 
-    @retried
     def deploy(self, path: Path, *, by: str | None = None) -> Item:
         """Put a package into force as the next version; the same package again changes nothing.
 
         :raises InvalidProcess: lint found an error.
         """
-        package = packages.read_folder(path, library=path.parent)
+        return self.put(packages.read_folder(path, library=path.parent), by=by)
+
+    @retried
+    def put(self, package: Package, *, by: str | None = None) -> Item:
+        """Put a package that was already read into force.
+
+        :raises InvalidProcess: lint found an error.
+        """
         with self._work.write() as transaction:
             connection = transaction.connection
             newest = _newest(connection, package.id)

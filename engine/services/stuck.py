@@ -29,6 +29,7 @@ from engine.clock import end_of, local_date
 from engine.model import Activity
 from engine.services import course, limits
 from engine.services.permission import SYSTEM_POSTS, in_force
+from engine.store.membership import among
 from engine.store.tables import (
     Moment,
     appointment,
@@ -135,7 +136,7 @@ def _area(by: str, today: date) -> CTE:
 
 
 def _within(column, area: CTE):
-    return column.in_(select(area.c.id))
+    return among(column, select(area.c.id))
 
 
 def _tasks(area: CTE, now: datetime) -> Select:

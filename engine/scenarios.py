@@ -156,30 +156,21 @@ class Stage:
         self._engine = engine
         self._clock = clock
         self._people = people
-<<<<<<< HEAD
-        self._folder = folder
         #: receipt of the matter that was played last
         self.played = ""
-        item = engine.repository.deploy(folder)
-=======
         item = engine.repository.put(package)
->>>>>>> main
         self._item_id = item.id
         with engine.database.read() as connection:
             self._lanes = dict(connection.execute(select(role.c.lane, role.c.code)).all())
             self._deployed = engine.repository.deployed(item.definition_id)
         self.coverage = count(self._deployed)
-<<<<<<< HEAD
-        self._known: dict[str, Mapping] = {}
+        #: flows and decision rows that the last scenario took
+        self.taken: frozenset[str] = frozenset()
+        self._known = {str(each["name"]): each for each in scenarios}
         #: stages of other items whose matters stand before a scenario
         self._others: dict[str, Stage] = {}
         #: receipt of the matter that stands before the scenario
         self._receipt = ""
-=======
-        #: flows and decision rows that the last scenario took
-        self.taken: frozenset[str] = frozenset()
-        self._known = {str(each["name"]): each for each in scenarios}
->>>>>>> main
         #: the persons of the last attendance list, in its order
         self._seats: list[str] = []
 
@@ -242,15 +233,14 @@ class Stage:
 
     def _played_before(self, wanted: Mapping) -> str:
         """Play a scenario of another item; return the receipt of its matter. Time goes on from where it ended."""
-        folder = self._folder.parent / str(wanted["item"])
-        if folder.name not in self._others:
-            self._others[folder.name] = Stage(self._engine, self._clock, self._people, folder)
-        other = self._others[folder.name]
-        for scenario in read_scenarios(folder):
-            other._known[str(scenario["name"])] = scenario
+        code = str(wanted["item"])
+        if code not in self._others:
+            package, scenarios = read_folder(PROCESSES / code), read_scenarios(PROCESSES / code)
+            self._others[code] = Stage(self._engine, self._clock, self._people, package, scenarios)
+        other = self._others[code]
         problem = other.play(other._known[str(wanted["scenario"])])
         if problem:
-            raise KeyError(f"{folder.name}：{problem}")
+            raise KeyError(f"{code}：{problem}")
         return other.played
 
     def _start(self, unit: str, start: Mapping) -> _Matter:

@@ -55,7 +55,7 @@ def lint(package: Package, world: World) -> list[Finding]:
     subject = Subject.read(package, world)
     rules = [each for each in RULES.values() if each.id != support.LAST_WORD]
     findings = [_finding(each, place) for each in rules for place in _asked(each, subject)]
-    faulty = {(found.file, found.element) for found in findings if _is_fault(found) and found.rule != support.FALLBACK}
+    faulty = {(found.file, found.element) for found in findings if _is_fault(found) and support.speaks(found.rule)}
     findings = [
         found for found in findings if found.rule != support.FALLBACK or (found.file, found.element) not in faulty
     ]

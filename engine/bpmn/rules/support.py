@@ -14,7 +14,7 @@ from engine.bpmn.dialect import DialectError
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
 from engine.bpmn.normal_form import normalise
 from engine.bpmn.refusals import refusals
-from engine.bpmn.rules import package_rule, rule
+from engine.bpmn.rules import RULES, package_rule, rule
 from engine.bpmn.rules.events import EVENT_NAMES
 from engine.bpmn.rules.subject import (
     SCOPES,
@@ -300,6 +300,11 @@ def has_free_ids(diagram: Diagram) -> Iterator[Place]:
         process = diagram.processes[0]
         message = f"流程的编号 {process.get('id', '')} 和文件夹的名称 {diagram.subject.package.id} 不一样。"
         yield diagram.at(process, message, "请让两个一样：文件夹叫“代码_流程编号”。")
+
+
+def speaks(rule_id: str) -> bool:
+    """Tell whether a rule says why something is not run, so that the fallback need not say it again."""
+    return rule_id != FALLBACK and RULES[rule_id].group not in ("naming", "picture", "data", "domain")
 
 
 @rule(FALLBACK)

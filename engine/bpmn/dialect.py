@@ -14,7 +14,7 @@ from engine.bpmn.document import BPMN, XmlRefused, read_xml
 from engine.bpmn.expressions import Expression
 from engine.bpmn.gateways import ProcessSpec
 from engine.bpmn.lifting import DRAWN_ID, NODES, lift
-from engine.bpmn.normal_form import normalise
+from engine.bpmn.normal_form import REFERENCES, normalise
 from engine.bpmn.refusals import refusals
 from engine.errors import EngineError
 
@@ -88,8 +88,18 @@ def translate(tree: etree._ElementTree, file: str = "") -> etree._ElementTree:
         place = node if node.get("id") else node.getparent()
         place = node if place is None else place
         raise DialectError(message, file=file, element=place.get("id") or "", line=node.sourceline or 0)
+    _keep_apart(root, file)
     lift(root)
     return tree
+
+
+def _keep_apart(root: etree._Element, file: str) -> None:
+    """Let each file declare messages and errors of its own: SpiffWorkflow has one list for all, the last one wins."""
+    for attribute, tag in REFERENCES.items():
+        for declared in root.iterchildren(_B + tag):
+            declared.set("id", f"{file} {declared.get('id')}")
+        for node in root.xpath(f"//*[@{attribute}]"):
+            node.set(attribute, f"{file} {node.get(attribute)}" if node.get(attribute) else "")
 
 
 def _read(name: str, data: bytes) -> etree._ElementTree:

@@ -55,10 +55,8 @@ def lint(package: Package, world: World) -> list[Finding]:
     subject = Subject.read(package, world)
     rules = [each for each in RULES.values() if each.id != support.LAST_WORD]
     findings = [_finding(each, place) for each in rules for place in _asked(each, subject)]
-    faulty = {(found.file, found.element) for found in findings if _is_fault(found) and support.speaks(found.rule)}
-    findings = [
-        found for found in findings if found.rule != support.FALLBACK or (found.file, found.element) not in faulty
-    ]
+    said = {_place(found) for found in findings if _is_fault(found) and support.speaks(found.rule)}
+    findings = [found for found in findings if found.rule != support.FALLBACK or _place(found) not in said]
     if not any(map(_is_fault, findings)):
         last = RULES[support.LAST_WORD]
         findings += [_finding(last, place) for place in _asked(last, subject)]
@@ -67,6 +65,10 @@ def lint(package: Package, world: World) -> list[Finding]:
 
 def _is_fault(finding: Finding) -> bool:
     return finding.severity == "error"
+
+
+def _place(finding: Finding) -> tuple[str, int, str]:
+    return finding.file, finding.line, finding.element
 
 
 def _asked(each: Rule, subject: Subject) -> Iterator[Place]:

@@ -46,7 +46,7 @@ CALLED = process(
     '<endEvent id="any_f"><errorEventDefinition id="any_d" errorRef="any_error"/></endEvent>',
     "any_s -> any_t\nany_t -> any_g\nany_g -> any_f [fails]\nany_g -> any_e [default]",
     id="any_process",
-    declared='<error id="any_error" name="any" errorCode="any"/>',
+    declared='<error id="any_error" name="any" errorCode="=any_code"/>',
 )
 
 
@@ -66,7 +66,8 @@ class Sketch:
         etree.SubElement(self.root, B + "message", id="any_message", name="any")
         etree.SubElement(self.root, B + "error", id="any_error", name="any", errorCode="any")
         for error in self.root.iterchildren(B + "error"):
-            error.set("errorCode", "any")
+            error.set("errorCode", error.get("id"))
+        self.codes = [error.get("id") for error in self.root.iterchildren(B + "error")]
         self.process = self.root.find(B + "process")
         self.process.set("isExecutable", "true")
         for unused in [*self.root.iter(B + "ioSpecification")]:
@@ -74,6 +75,7 @@ class Sketch:
         for node in [*self.process.iter(*NODES)]:
             if node.get("id") in named:
                 self._replace(node)
+        self.timers = 0
         self._begin_at(turn)
         self._pause()
         for node in self.process.iter(*NODES):
@@ -95,6 +97,8 @@ class Sketch:
         kind = etree.QName(node).localname
         if kind == "subProcess" and next(node.iterchildren(*NODES), None) is None:
             node.tag = B + "manualTask"
+        elif kind == "boundaryEvent" and self._host_is_automatic(node):
+            node.getparent().remove(node)
         elif kind == "boundaryEvent" or (kind == "startEvent" and is_event_sub_process(node.getparent())):
             etree.SubElement(node, B + "messageEventDefinition", messageRef="any_message")
         elif kind in ("transaction", "adHocSubProcess"):
@@ -103,6 +107,10 @@ class Sketch:
             node.tag = B + "exclusiveGateway"
         elif kind not in ("startEvent", "endEvent", "subProcess") and not kind.endswith("Gateway"):
             node.tag = B + "manualTask"
+
+    def _host_is_automatic(self, boundary: etree._Element) -> bool:
+        host = self.root.xpath("//*[@id=$id]", id=boundary.get("attachedToRef"))
+        return any(each.tag in (B + "serviceTask", B + "sendTask", B + "businessRuleTask") for each in host)
 
     def _begin_at(self, turn: int) -> None:
         """Keep one start event of every scope, and of the rest what can be reached from it."""
@@ -158,8 +166,7 @@ class Sketch:
             for flow in leaving if len(leaving) > 1 or chosen else ():
                 self._condition(flow, node)
 
-    @staticmethod
-    def _define(definition: etree._Element) -> None:
+    def _define(self, definition: etree._Element) -> None:
         kind = etree.QName(definition).localname.removesuffix("EventDefinition")
         if kind in ("message", "error") and not definition.get(f"{kind}Ref"):
             definition.set(f"{kind}Ref", f"any_{kind}")
@@ -168,7 +175,11 @@ class Sketch:
         if kind == "timer":
             for child in [*definition]:
                 definition.remove(child)
-            etree.SubElement(definition, B + "timeDuration").text = "PT1H"
+            # What interrupts nothing comes first, else it may never come.
+            event = definition.getparent()
+            beside = "false" in (event.get("cancelActivity"), event.get("isInterrupting"))
+            self.timers += 1
+            etree.SubElement(definition, B + "timeDuration").text = "PT1H" if beside else f"PT{1 + self.timers}H"
 
     def _condition(self, flow: etree._Element, node: etree._Element) -> None:
         for old in flow.findall(B + "conditionExpression"):
@@ -210,7 +221,7 @@ class Sketch:
                 elif messages and choose.random() < 0.6:
                     workflow.receive(choose.choice(messages).message, {})
                 else:
-                    moment += timedelta(hours=2)
+                    moment += timedelta(hours=1)
                     workflow.fire_timers()
         except StepFailed:
             # No way chosen, or a join that cannot open: what was passed before counts.
@@ -218,7 +229,10 @@ class Sketch:
         return passed
 
     def _answers(self, choose: random.Random) -> dict[str, object]:
-        return {name: choose.random() < 0.6 for name in self.names} | {"fails": choose.random() < 0.3}
+        return {name: choose.random() < 0.6 for name in self.names} | {
+            "fails": choose.random() < 0.3,
+            "any_code": choose.choice(self.codes),
+        }
 
 
 def _named(package: Package, file: str) -> set[str]:

@@ -309,6 +309,21 @@ def test_what_a_call_throws_is_caught_at_that_call_only(kind: str):
     assert walk.end == "e"
 
 
+def test_each_file_declares_errors_and_messages_of_its_own():
+    inner = process(
+        '<startEvent id="is"/><userTask id="ia"/>' + event("endEvent", "ie", "error", said='errorRef="X"'),
+        "is -> ia\nia -> ie",
+        id="inner",
+        declared='<error id="X" errorCode="late"/>',
+    )
+    elements = '<startEvent id="s"/>' + _call("c") + '<endEvent id="e"/>'
+    elements += event("boundaryEvent", "b", "error", said='errorRef="X"', more='attachedToRef="c"')
+    other = process(elements, "s -> c\nc -> e\nb -> e", declared='<error id="X" errorCode="other"/>')
+    assert Walk(other, inner_bpmn=inner).do("ia").workflow.refusal["code"] == "late"
+    same = process(elements, "s -> c\nc -> e\nb -> e", declared='<error id="X" errorCode="late"/>')
+    assert Walk(same, inner_bpmn=inner).do("ia").path[-2:] == ["b", "e"]
+
+
 def test_an_escalation_that_nobody_waits_for_is_nothing_and_one_that_calls_nothing_off_goes_on_beside():
     inner = (
         '<startEvent id="is"/>'

@@ -389,6 +389,18 @@ def test_a_boundary_event_that_calls_nothing_off_happens_each_time():
     assert walk.workflow.finished
 
 
+def test_a_parallel_join_waits_for_the_branch_of_a_boundary_event_too():
+    elements = '<startEvent id="s"/><inclusiveGateway id="g"/>' + tasks("a", "b", "c") + '<parallelGateway id="j"/>'
+    elements += '<endEvent id="e"/>' + event(
+        "boundaryEvent", "n", "message", said='messageRef="M"', more='attachedToRef="a" cancelActivity="false"'
+    )
+    lines = "s -> g\ng -> a [true]\ng -> b [true]\nn -> c\na -> j\nb -> j\nc -> j\nj -> e"
+    walk = Walk(process(elements, lines, declared=MESSAGE))
+    assert walk.receive("m")
+    assert walk.do("a").do("b").open == ["c"]
+    assert walk.do("c").end == "e"
+
+
 @pytest.mark.parametrize("order", ["", 'isSequential="true"'], ids=["parallel", "sequential"])
 def test_instances_give_their_output_item_in_order(order: str):
     votes = (

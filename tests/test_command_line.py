@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -20,7 +21,9 @@ from engine.process_engine import PROCESSES
 ROOT = Path(__file__).resolve().parents[1]
 E01 = PROCESSES / "E01_seal_use"
 INIT = ("--county", "青禾县", "--administrator", "温知序", "--login", "Admin")
-FINDING = {"rule", "aliases", "severity", "file", "line", "element", "name", "message", "hint"}
+FINDING = {
+    "rule", "aliases", "severity", "file", "path", "line", "element", "name", "message", "hint", "fixable",
+}  # fmt: skip
 ROW = {"name", "value", "unit", "target"}
 COMMANDS = ("serve", "worker", "init", "lint", "deploy", "scenarios", "verify", "bench")
 
@@ -82,10 +85,10 @@ def test_wrong_usage_ends_with_2(arguments, capsys):
     assert "usage: sihua" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["lint", "scenarios"])
-def test_an_unknown_folder_is_one_sentence(command, capsys):
+@pytest.mark.parametrize(("command", "what"), [("lint", "文件或者文件夹"), ("scenarios", "文件夹")])
+def test_an_unknown_folder_is_one_sentence(command, what, capsys):
     assert main([command, "no-such-folder"]) == 2
-    assert said(capsys) == "没有这个文件夹：no-such-folder\n"
+    assert said(capsys) == f"没有这个{what}：no-such-folder\n"
 
 
 def test_an_unknown_folder_deploys_nothing(data, capsys):
@@ -228,7 +231,7 @@ def test_findings_say_where_what_and_how_to_mend(item, capsys):
     assert main(["lint", str(item)]) == 1
     printed = capsys.readouterr().out
     assert f"E01_seal_use/seal_use.bpmn:{line}: error script-forbidden " in printed
-    assert printed.splitlines()[-1].endswith("处提醒。")
+    assert re.search("[1-9] 处错误，[0-9]+ 处提醒，[0-9]+ 处说明", printed.splitlines()[-1])
 
 
 HOSTILE = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.bpmn.facts import read_facts
-from engine.bpmn.lint import RULES, World
+from engine.bpmn.lint import World
 from engine.bpmn.lint import lint as all_findings
 from engine.bpmn.package import Package, read_files, read_folder
 from engine.connectors import REQUIRED_INPUTS

@@ -169,16 +169,20 @@ def _foreign(diagram: Diagram) -> Iterator[etree._Element]:
 def says_nothing_in_vain(diagram: Diagram) -> Iterator[Place]:
     """A setting for another engine is not obeyed here, and the diagram must not pretend it is."""
     for element in diagram.elements:
-        for attribute in element.attrib:
-            name = etree.QName(attribute)
-            if _is_ignored(name.namespace, name.localname, kind(element)):
-                message = f"{title(_named(element))}的 {name.localname} 不起作用。"
-                yield diagram.at(element, message, "请删去它：由谁办看泳道，期限写 power:timeLimit。")
+        for attribute in ignored_attributes(element):
+            message = f"{title(_named(element))}的 {etree.QName(attribute).localname} 不起作用。"
+            yield diagram.at(element, message, "请删去它：由谁办看泳道，期限写 power:timeLimit。")
         for extension in extensions(element, "*"):
             name = etree.QName(extension)
             if _is_ignored_element(name.namespace, name.localname, kind(element)):
                 message = f"{title(_named(element))}的 {name.localname} 不起作用。"
                 yield diagram.at(extension, message, "请删去它；要办的事画成步骤，看得见的才会执行。")
+
+
+def ignored_attributes(element: etree._Element) -> list[str]:
+    """Return the attributes, with their namespaces, that only another engine obeys."""
+    names = [(attribute, etree.QName(attribute)) for attribute in element.attrib]
+    return [attribute for attribute, name in names if _is_ignored(name.namespace, name.localname, kind(element))]
 
 
 def _is_ignored(namespace: str | None, name: str, place: str) -> bool:

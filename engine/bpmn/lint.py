@@ -82,6 +82,8 @@ def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
 def _sharpened(said: list[tuple[Rule, Place]]) -> Iterator[tuple[Rule, Place]]:
     """Leave out what a rule says in general where another says it precisely."""
     precise = {(each.instead_of, place.file, place.element) for each, place in said if each.instead_of}
+    faults = ((each.id, place) for each, place in said if each.severity == "error" and each.id != support.FALLBACK)
+    precise |= {(support.FALLBACK, place.file, place.element) for _, place in faults}
     for each, place in said:
         if not place.element or (each.id, place.file, place.element) not in precise:
             yield each, place

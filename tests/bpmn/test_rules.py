@@ -23,6 +23,7 @@ WITHOUT_EXAMPLE = {
     "nesting-limit": "a hundred levels",
     "step-limit": "three thousand steps",
     "engine-refuses": "whatever the other rules did not find",
+    "engine-fails": "whatever even that did not find",
     "facts-not-lost": "needs the version before",
     "config-invalid": "stands in .bpmnlintrc",
 }

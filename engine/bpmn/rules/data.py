@@ -17,6 +17,7 @@ from engine.bpmn.rules.subject import (
     camunda,
     definition_type,
     extensions,
+    is_true,
     kind,
     listed,
     title,
@@ -108,7 +109,7 @@ def variables_are_written_before(subject: Subject) -> Iterator[Place]:
         order = _Order(diagram)
         writers = defaultdict(set)
         for node in diagram.nodes:
-            for key in writes.of_node[diagram.file, node.get("id", "")]:
+            for key in writes.of_node[diagram.file, node.get("id", "")] if node.get("id") else ():
                 writers[key.partition(".")[0]].add(node.get("id", ""))
         elsewhere = {
             key.partition(".")[0] for (file, _), keys in writes.of_node.items() if file != diagram.file for key in keys
@@ -161,6 +162,10 @@ class _Order:
                     self.after[each.get("id", "")].add(id)
             elif kind(node) == "startEvent" and scope in diagram.by_id:
                 self.after[scope].add(id)
+                around = node.getparent().getparent()
+                if is_true(node.getparent(), "triggeredByEvent") and around is not None:
+                    for each in diagram.children(around):
+                        self.after[each.get("id", "")].add(id)
             elif kind(node) == "endEvent":
                 self.after[id] |= {flow.get("targetRef", "") for flow in diagram.outgoing.get(scope, ())}
             elif definition_type(node) == "link":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from engine.bpmn.lifting import ACTIVITIES
 from engine.bpmn.rules import rule
 from engine.bpmn.rules.subject import (
     Diagram,
@@ -85,7 +86,7 @@ def no_condition_without_a_choice(diagram: Diagram) -> Iterator[Place]:
         source = diagram.by_id.get(flow.get("sourceRef", ""))
         if source is None or not condition(flow) or kind(source) == "eventBasedGateway":
             continue
-        if kind(source) not in _CHOOSING:
+        if kind(source) not in _CHOOSING and source.tag not in ACTIVITIES:
             message = f"从{title(source)}出来的流向写了条件，但是不会去看。"
             yield diagram.at(flow, message, "请在它后面画一个排他网关，把条件写在网关的流向上。")
         elif source.get("default") == flow.get("id", ""):

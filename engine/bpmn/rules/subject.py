@@ -13,6 +13,7 @@ from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
 from engine.bpmn.form import Form, FormError
+from engine.bpmn.lifting import links_of
 from engine.bpmn.package import Package
 from engine.bpmn.rules import World
 from engine.model import ProcessFacts
@@ -110,8 +111,10 @@ def kind_name(element: etree._Element) -> str:
     return _KINDS.get(kind(element), kind(element))
 
 
-def title(element: etree._Element) -> str:
-    """Return how people call an element: its name in brackets, else its kind and id."""
+def title(element: etree._Element | None) -> str:
+    """Return how people call an element: its name in brackets, else its kind and id; None is what has no place."""
+    if element is None:
+        return "放错地方的内容"
     if name := " ".join(element.get("name", "").split()):
         return f"〈{name}〉"
     called = kind_name(element)
@@ -231,7 +234,10 @@ class Diagram:
         return [node for node in self.nodes if node.getparent() is scope]
 
     def successors(self, scope: etree._Element) -> dict[str, list[str]]:
-        """Return node id → ids of the nodes that may come next; a boundary event comes after what it hangs on."""
+        """Return node id → ids of the nodes that may come next; a boundary event comes after what it hangs on.
+
+        A link leads to the link of its name.
+        """
         inside = [node.get("id") for node in self.children(scope) if node.get("id")]
         after = {
             id: [flow.get("targetRef", "") for flow in self.outgoing.get(id, ()) if flow.getparent() is scope]
@@ -240,6 +246,11 @@ class Diagram:
         for node in self.children(scope):
             if kind(node) == "boundaryEvent" and node.get("attachedToRef", "") in after:
                 after[node.get("attachedToRef")].append(node.get("id", ""))  # only ids of this scope are kept below
+        links = [(name, node) for name, node in links_of(scope) if node.get("id")]
+        for name, node in links:
+            if kind(node) == "intermediateThrowEvent":
+                caught = [other.get("id") for same, other in links if same == name and other.tag != node.tag]
+                after[node.get("id")] += caught
         return {id: [target for target in targets if target in after] for id, targets in after.items()}
 
     def declared(self, tag: str, reference: str) -> etree._Element | None:
@@ -315,7 +326,13 @@ class Subject:
 
     def _read_diagram(self, name: str, data: bytes) -> None:
         try:
-            self.diagrams.append(Diagram(name, read_xml(data).getroot(), self))
+            root = read_xml(data).getroot()
+            if root.tag != bpmn("definitions"):
+                message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(root).localname}。"
+                raise XmlRefused("not-bpmn", message, root.sourceline or 1)
+            # A comment would cut off the text of the expression it stands in.
+            etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+            self.diagrams.append(Diagram(name, root, self))
         except XmlRefused as error:
             self.refused.append((name, error))
 

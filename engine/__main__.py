@@ -210,7 +210,7 @@ def _checked(place: Path, options: argparse.Namespace) -> tuple[list[Finding], l
             findings = engine.repository.lint(place, config=options.config)
         finally:
             engine.close()
-    return [replace(finding, path=_shown(finding.path)) for finding in findings], [*mended]
+    return [replace(finding, source=_shown(finding.source)) for finding in findings], [*mended]
 
 
 def _shown(path: str) -> str:
@@ -223,7 +223,7 @@ def _shown(path: str) -> str:
 def _annotation(finding: Finding) -> str:
     """Return a finding as a workflow command, which shows it beside the line in a pull request."""
     level = {"error": "error", "warning": "warning", "info": "notice"}[finding.severity]
-    place = {"file": finding.path or finding.file, "line": finding.line, "title": finding.rule}
+    place = {"file": finding.source or finding.file, "line": finding.line, "title": finding.rule}
     given = ",".join(f"{key}={_escaped(str(value), ',:')}" for key, value in place.items())
     return f"::{level} {given}::{_escaped(finding.message + finding.hint)}"
 
@@ -418,7 +418,7 @@ def _print_rows(rows: Sequence[Mapping[str, object]]) -> None:
 
 def _print_findings(folder: Path, findings: Iterable[Finding]) -> None:
     for found in findings:
-        place = found.path or f"{folder.name}/{found.file}"
+        place = found.source or f"{folder.name}/{found.file}"
         mend = "（sihua lint --fix 可以自动改）" if found.fixable else ""
         print(f"{place}:{found.line}: {found.severity} {found.rule} {found.message}{found.hint}{mend}")
 

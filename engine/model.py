@@ -32,7 +32,7 @@ class Finding:
     #: the rule's names elsewhere (bpmnlint, OMG)
     aliases: tuple[str, ...] = ()
     #: the file as a tool can open it, "" for a version that comes out of the database
-    path: str = ""
+    source: str = ""
     #: ``sihua lint --fix`` mends it by itself
     fixable: bool = False
 

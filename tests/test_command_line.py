@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 E01 = PROCESSES / "E01_seal_use"
 INIT = ("--county", "青禾县", "--administrator", "温知序", "--login", "Admin")
 FINDING = {
-    "rule", "aliases", "severity", "file", "path", "line", "element", "name", "message", "hint", "fixable",
+    "rule", "aliases", "severity", "file", "source", "line", "element", "name", "message", "hint", "fixable",
 }  # fmt: skip
 ROW = {"name", "value", "unit", "target"}
 COMMANDS = ("serve", "worker", "init", "lint", "deploy", "scenarios", "verify", "bench")

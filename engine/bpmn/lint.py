@@ -97,9 +97,9 @@ def _fixable(subject: Subject, found: Set[str]) -> Set[tuple[str, str, int]]:
 
 
 def _finding(each: Rule, place: Place, subject: Subject, fixable: Set[tuple[str, str, int]]) -> Finding:
-    path = subject.package.sources.get(place.file)
-    if path is None and place.file == lint_levels.NAME:
-        path = subject.world.levels.path
+    source = subject.package.sources.get(place.file)
+    if source is None and place.file == lint_levels.NAME:
+        source = subject.world.levels.path
     return Finding(
         each.id,
         subject.world.levels.of(each),
@@ -110,6 +110,6 @@ def _finding(each: Rule, place: Place, subject: Subject, fixable: Set[tuple[str,
         place.message,
         place.hint,
         each.aliases,
-        "" if path is None else str(path),
-        (each.id, place.file, place.line) in fixable,
+        source="" if source is None else str(source),
+        fixable=(each.id, place.file, place.line) in fixable,
     )

@@ -50,6 +50,7 @@ def around_page() -> dict[str, Any]:
         "home_url": _home_url,
         "page_place": _page_place,
         "page_nav": _page_nav,
+        "door": _door,
         "home_of_actor": lambda: auth.home_of(g.actor),
     }
 
@@ -72,6 +73,11 @@ def _home_url() -> str:
         village = g.get("village")
         return url_for("portal.village", unit_id=village.id) if village else url_for("portal.home")
     return auth.home_of(g.actor)
+
+
+def _door(page: str, call: str) -> str:
+    """Return the address of a page with the picture of that call activity, "" for the item's own."""
+    return f"{page}{'&' if '?' in page else '?'}call={call}#picture"
 
 
 def _page_place() -> str:
@@ -105,7 +111,7 @@ _INBOX = _Entry(
 _MENUS: dict[str, tuple[_Entry, ...]] = {
     "cadre": (_INBOX, _Entry("inbox.start", ("inbox.start_item", "inbox.receipt")), _REGISTERS, _DIARY),
     "supervisor": (_Entry("board.board"), _Entry("trace.find", ("trace.matter",)), _REGISTERS, _DIARY),
-    "designer": (_Entry("designer.items", ("designer.definition",)),),
+    "designer": (_Entry("designer.items", ("designer.definition",)), _Entry("designer.rules")),
     "administrator": (_Entry("admin.people", ("admin.person", "admin.end")), _Entry("incidents.incidents")),
 }
 #: four words fit a phone
@@ -121,6 +127,7 @@ def _words_of_menu() -> dict[str, str]:
         "board.board": _("卡点"),
         "trace.find": _("查事项"),
         "designer.items": _("流程"),
+        "designer.rules": _("规则"),
         "admin.people": _("人员"),
         "incidents.incidents": _("后台任务"),
     }

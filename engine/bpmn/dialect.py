@@ -134,7 +134,7 @@ def _refuse_dropped_nodes(specs: Specs, trees: Mapping[str, etree._ElementTree])
         for node in tree.iter(*NODES):
             spec = running.get(node.getparent().get("id"))
             if spec is not None and node.get("id") not in spec.task_specs:
-                message = "没有流向通到这里，它永远不会执行"
+                message = "没有箭头通到这里，它永远不会执行"
                 id = node.get(DRAWN_ID) or node.get("id") or ""
                 raise DialectError(message, file=file, element=id, line=node.sourceline)
 

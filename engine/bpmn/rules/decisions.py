@@ -43,7 +43,7 @@ def _domains(subject: Subject) -> dict[str, Domain]:
 
 @package_rule("decision-overlap")
 def one_row_decides(subject: Subject) -> Iterator[Place]:
-    """Two rows that match the same input stop a table that allows one only; a row that never decides misleads."""
+    """Two rows that match the same input stop a table that allows one only."""
     for table in subject.tables.values():
         found = _analysis(subject, table)
         for (first, second), example in found.overlaps.items():
@@ -53,15 +53,22 @@ def one_row_decides(subject: Subject) -> Iterator[Place]:
                 )
                 hint = "请改其中一行的条件，或者把命中策略改成 FIRST（从上往下，第一条对得上的算数）。"
                 yield _at(subject, table, table.rules[second].line, message, hint)
-        for row in found.idle if found.complete else ():
-            message = f"决策表〈{table.name}〉第 {row + 1} 行永远轮不到。"
-            hint = "前面的行已经包括了它，或者它的条件不可能成立：请把它移到前面、改条件，或者删去。"
-            yield _at(subject, table, table.rules[row].line, message, hint)
 
 
 def _differ(table: DecisionTable, first: int, second: int) -> bool:
     results = [[cell.text.strip() for cell in table.rules[row].results] for row in (first, second)]
     return results[0] != results[1]
+
+
+@package_rule("decision-unreachable")
+def every_row_may_decide(subject: Subject) -> Iterator[Place]:
+    """A row that can never decide says something that does not hold."""
+    for table in subject.tables.values():
+        found = _analysis(subject, table)
+        for row in found.idle if found.complete else ():
+            message = f"决策表〈{table.name}〉第 {row + 1} 行永远轮不到。"
+            hint = "前面的行已经包括了它，或者它的条件不可能成立：请把它移到前面、改条件，或者删去。"
+            yield _at(subject, table, table.rules[row].line, message, hint)
 
 
 @package_rule("decision-gap", "warning")

@@ -36,8 +36,8 @@ def links_are_named(diagram: Diagram) -> Iterator[Place]:
         flows = diagram.leaving(event) if kind(event) == "intermediateThrowEvent" else diagram.entering(event)
         if flows:
             side = "后面" if kind(event) == "intermediateThrowEvent" else "前面"
-            message = f"{full_title(event)}是链接事件，{side}不能再接流向。"
-            yield diagram.at(event, message, "请删去这条流向：跳出的一头只进不出，跳入的一头只出不进。")
+            message = f"{full_title(event)}是链接事件，{side}不能再接箭头。"
+            yield diagram.at(event, message, "请删去这条箭头：跳出的一头只进不出，跳入的一头只出不进。")
 
 
 @rule("link-unmatched", aliases=("link-event", "EXT.118", "EXT.124", "EXT.125", "EXT.126"))
@@ -51,7 +51,7 @@ def links_have_a_partner(diagram: Diagram) -> Iterator[Place]:
             name, jumps_out = _link_name(event), kind(event) == "intermediateThrowEvent"
             if jumps_out and not into[name]:
                 message = f"链接“{name}”跳出以后没有跳入的一头，流程会断在这里。"
-                yield diagram.at(event, message, "请在同一层里画一个同名的跳入链接，或者直接用流向连过去。")
+                yield diagram.at(event, message, "请在同一层里画一个同名的跳入链接，或者直接用箭头连过去。")
             elif not jumps_out and name not in out:
                 message = f"链接“{name}”没有从哪里跳过来。"
                 yield diagram.at(event, message, "请画一个同名的跳出链接，或者删去这一个。")
@@ -99,7 +99,7 @@ def calls_do_not_go_round(subject: Subject) -> Iterator[Place]:
             if way := _way_back(called, caller, calls):
                 names = " → ".join((caller, *way))
                 message = f"{title(node)}的调用绕回了自己：{names}，永远办不完。"
-                yield diagram.at(node, message, "请断开这个圈：要重办的，在流程里画一条退回的流向。")
+                yield diagram.at(node, message, "请断开这个圈：要重办的，在流程里画一条退回的箭头。")
 
 
 def _way_back(start: str, goal: str, calls: dict[str, list[tuple[str, Diagram, etree._Element]]]) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ _KINDS = {
     "parallelGateway": "并行网关",
     "inclusiveGateway": "包容网关",
     "eventBasedGateway": "事件网关",
-    "sequenceFlow": "流向",
+    "sequenceFlow": "箭头",
     "process": "流程",
     "lane": "泳道",
     "participant": "泳池",

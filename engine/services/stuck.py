@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import (
@@ -24,7 +26,8 @@ from sqlalchemy import (
 )
 
 from engine.clock import end_of, local_date
-from engine.services import limits
+from engine.model import Activity
+from engine.services import course, limits
 from engine.services.permission import SYSTEM_POSTS, in_force
 from engine.store.membership import among
 from engine.store.tables import (
@@ -51,13 +54,21 @@ MOST_ROWS = 100
 HOLDER, SUPERIOR, POST_HOLDER = person.alias("holder"), person.alias("superior"), person.alias("post_holder")
 
 
-def read(connection: Connection, by: str, now: datetime) -> Board:
-    """Return the board of a viewer; system posts see no villages."""
+def read(connection: Connection, by: str, now: datetime, activity_of: Callable[[str, str], Activity]) -> Board:
+    """Return the board of a viewer; system posts see no villages.
+
+    :param activity_of: (definition id, element id) → what is drawn there.
+    """
     rows = connection.execute(_statement(by, now)).all()
     stops, often = [], []
     for row in rows:
         if row.kind == "often":
             often.append(OftenStuck(row.hold, row.step, row.limit_value))
+        elif row.kind == "wait":
+            activity = activity_of(row.definition_id, row.step)
+            # What hangs on a step waits beside it.
+            if activity.kind != "boundaryEvent":
+                stops.append(replace(_row(row, now), step=activity.name))
         elif row.kind is not None:
             stops.append(_row(row, now))
     stuck = [each for each in stops if each.state]
@@ -82,7 +93,7 @@ def read(connection: Connection, by: str, now: datetime) -> Board:
 def _statement(by: str, now: datetime) -> Select:
     today = local_date(now)
     area = _area(by, today)
-    stops = union_all(_tasks(area, now), _holds(area), _often(area, now)).subquery("stops")
+    stops = union_all(_tasks(area, now), _holds(area), _waits(area), _often(area, now)).subquery("stops")
     return (
         select(
             area.c.id.label("unit_id"),
@@ -93,6 +104,7 @@ def _statement(by: str, now: datetime) -> Select:
             process_instance.c.subject,
             process_instance.c.applicant_name,
             process_definition.c.name.label("item_name"),
+            process_definition.c.id.label("definition_id"),
             HOLDER.c.name.label("holder_name"),
             HOLDER.c.phone.label("holder_phone"),
             role.c.lane.label("post"),
@@ -156,7 +168,7 @@ def _tasks(area: CTE, now: datetime) -> Select:
 
 
 def _holds(area: CTE) -> Select:
-    """Waits for the applicant: the clock stands still, and the matter with it."""
+    """Waits that stop the clock, and the matter with it: for the applicant, or for a day."""
     never = type_coerce(null(), Moment)
     return (
         select(
@@ -164,7 +176,7 @@ def _holds(area: CTE) -> Select:
             process_instance.c.unit_id,
             subscription.c.instance_id,
             subscription.c.hold,
-            literal("申请人"),
+            subscription.c.message,
             literal(""),
             null(),
             false(),
@@ -179,6 +191,37 @@ def _holds(area: CTE) -> Select:
         )
         .join(process_instance, process_instance.c.id == subscription.c.instance_id)
         .where(process_instance.c.state == "open", _within(process_instance.c.unit_id, area), subscription.c.hold != "")
+    )
+
+
+def _waits(area: CTE) -> Select:
+    """Waits for another matter's message where nobody has a step meanwhile."""
+    never = type_coerce(null(), Moment)
+    meanwhile = select(task.c.id).where(
+        task.c.instance_id == subscription.c.instance_id, task.c.state == literal_column("'open'")
+    )
+    return (
+        select(
+            literal("wait"),
+            process_instance.c.unit_id,
+            subscription.c.instance_id,
+            subscription.c.element,
+            subscription.c.message,
+            literal(""),
+            null(),
+            false(),
+            subscription.c.created_at,
+            never,
+            never,
+            never,
+            false(),
+            null(),
+            literal("wd"),
+            literal(""),
+        )
+        .join(process_instance, process_instance.c.id == subscription.c.instance_id)
+        .where(process_instance.c.state == "open", _within(process_instance.c.unit_id, area))
+        .where(subscription.c.hold == "", ~meanwhile.exists())
     )
 
 
@@ -300,8 +343,9 @@ def _state(row: Row, clock: Clock) -> str:
 
 def _whom(row: Row) -> tuple[str, str, str]:
     """Return post, name and telephone of whom to call: who has it, who may take it, else who must appoint."""
-    if row.kind == "hold":
-        return "申请人", row.applicant_name or "", ""
+    if row.kind in ("hold", "wait"):
+        awaited = course.whom_awaited(row.lane, held=row.kind == "hold")
+        return awaited, (row.applicant_name or "") if row.lane == course.SUPPLEMENT else "", ""
     if row.assignee_id:
         return row.post or row.lane, row.holder_name or "", row.holder_phone or ""
     if not row.unmanned and row.post_name:

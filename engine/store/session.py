@@ -98,9 +98,12 @@ def _own_faults() -> Iterator[None]:
         raise own from fault
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _json(value: object) -> str:
     """Return JSON as it is kept: a Chinese character takes 3 bytes then, escaped it would take 6."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def locked(connection: Connection, statement: Select) -> Select:

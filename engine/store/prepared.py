@@ -105,6 +105,8 @@ class _Sending:
         """Compile a statement for the parameters that will be given."""
         compiled = statement.compile(dialect=dialect, column_keys=given if isinstance(statement, UpdateBase) else None)
         binds = compiled.binds
+        if any(bind.expanding for bind in binds.values()):
+            raise ArgumentError("a list of any length cannot be prepared")
         unsaid = {key: bind for key, bind in binds.items() if key not in given}
         processors = {key: bind.type.dialect_impl(dialect).bind_processor(dialect) for key, bind in binds.items()}
         constants = _constants(compiled, unsaid, processors)

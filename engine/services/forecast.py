@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.bpmn.expressions import ExpressionError, parse
@@ -22,10 +22,10 @@ def ahead(deployed: Deployed, places: Iterable[str], data: Callable[[], Mapping[
     """
     places = tuple(places)
     way = deployed.ways.known(places, lambda: _way(deployed, places))
-    if not way.depends:
+    if not way.decided:
         return set(way.reached)
     known = data()
-    return _reach(deployed, places, lambda flow: _holds(flow, known, way.unsettled))
+    return _reach(deployed, places, lambda flow: _holds(flow, known) if flow.id in way.decided else None)
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class _Way:
     """What can come after some places, whatever the data say; the same for all matters of a version."""
 
     reached: frozenset[str]
-    #: top-level names that steps still to come will write
-    unsettled: frozenset[str]
-    #: a condition on the way rests on what is settled
-    depends: bool
+    #: ids of the flows on the way whose condition rests on what no step to come will write
+    decided: frozenset[str]
 
 
 def _way(deployed: Deployed, places: tuple[str, ...]) -> _Way:
     reached = frozenset(_reach(deployed, places, lambda _: None))
     # What the steps that wait now will write is as open as what comes after them.
     unsettled = frozenset(name for element in reached.union(places) for name in _written(deployed, element))
-    flows = (flow for element in reached for flow in deployed.ways.forward.get(element, ()))
-    return _Way(reached, unsettled, any(_rests_on_known(flow, unsettled) for flow in flows))
+    # The data of a called process is not seen here: its branches stay open.
+    own = {flow.id for flow in deployed.facts.flows}
+    flows = (flow for element in reached for flow in deployed.ways.forward.get(element, ()) if flow.id in own)
+    return _Way(reached, frozenset(flow.id for flow in flows if _rests_on_known(flow, unsettled)))
 
 
 def refusing(deployed: Deployed) -> frozenset[str]:
@@ -56,7 +56,8 @@ def _reach(deployed: Deployed, places: Iterable[str], holds: Callable[[Flow], bo
     outgoing = deployed.ways.forward
     found: set[str] = set()
     # Whoever waits goes on from there, even where the way ahead leads back, as from added papers.
-    todo = [flow for flow in deployed.facts.flows if flow.source in set(places)]
+    waiting = set(places)
+    todo = [flow for process in deployed.facts.processes for flow in process.flows if flow.source in waiting]
     while todo:
         target = todo.pop().target
         if target in found:
@@ -75,17 +76,15 @@ def _taken(flows: list[Flow], holds: Callable[[Flow], bool | None]) -> list[Flow
     return [flow for flow in flows if answers.get(flow.id) is not False]
 
 
-def _holds(flow: Flow, data: Mapping[str, object], unsettled: Set[str]) -> bool | None:
+def _holds(flow: Flow, data: Mapping[str, object]) -> bool | None:
     """Return whether a flow is taken; None while that is open."""
-    if not _rests_on_known(flow, unsettled):
-        return None
     try:
         return bool(parse(flow.condition.removeprefix("=")).evaluate(data, {}))
     except ExpressionError:
         return None
 
 
-def _rests_on_known(flow: Flow, unsettled: Set[str]) -> bool:
+def _rests_on_known(flow: Flow, unsettled: frozenset[str]) -> bool:
     if not flow.condition:
         return False
     try:

@@ -47,10 +47,10 @@ class Tasks:
         with self._work.read() as connection:
             return inbox.read(connection, by, self._work.clock.now())
 
-    def open(self, task_id: str, *, by: str) -> TaskView:
-        """Return a task page; NotFound for who has nothing to do with the matter's unit."""
+    def open(self, task_id: str, *, by: str, typed: Mapping[str, Sequence[str]] | None = None) -> TaskView:
+        """Return a task page, with ``typed`` what it comes to; NotFound for who has nothing to do with the unit."""
         with self._work.look() as transaction:
-            return task_page.read(transaction, self._repository, task_id, by)
+            return task_page.read(transaction, self._repository, task_id, by, typed)
 
     def form(self, task_id: str) -> Form | None:
         """Return the form of an open task without anything of its matter; whether one may fill it in is not said.

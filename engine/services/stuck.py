@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     CTE,
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     and_,
+    bindparam,
     false,
     func,
     literal,
@@ -30,6 +31,7 @@ from engine.model import Activity
 from engine.services import course, limits
 from engine.services.permission import SYSTEM_POSTS, in_force
 from engine.store.membership import among
+from engine.store.prepared import Prepared
 from engine.store.tables import (
     Moment,
     appointment,
@@ -59,7 +61,15 @@ def read(connection: Connection, by: str, now: datetime, activity_of: Callable[[
 
     :param activity_of: (definition id, element id) → what is drawn there.
     """
-    rows = connection.execute(_statement(by, now)).all()
+    today = local_date(now)
+    asked = {
+        "person": by,
+        "now": now,
+        "today": today,
+        "tonight": end_of(today),
+        "since": now - timedelta(days=LOOK_BACK),
+    }
+    rows = _BOARD.all(connection, asked)
     stops, often = [], []
     for row in rows:
         if row.kind == "often":
@@ -90,10 +100,12 @@ def read(connection: Connection, by: str, now: datetime, activity_of: Callable[[
 # --- the statement --------------------------------------------------------------------------------------------------
 
 
-def _statement(by: str, now: datetime) -> Select:
-    today = local_date(now)
-    area = _area(by, today)
-    stops = union_all(_tasks(area, now), _holds(area), _waits(area), _often(area, now)).subquery("stops")
+_NOW, _TODAY, _BY = bindparam("now"), bindparam("today"), bindparam("person")
+
+
+def _statement() -> Select:
+    area = _area()
+    stops = union_all(_tasks(area), _holds(area), _waits(area), _often(area)).subquery("stops")
     return (
         select(
             area.c.id.label("unit_id"),
@@ -108,13 +120,13 @@ def _statement(by: str, now: datetime) -> Select:
             HOLDER.c.name.label("holder_name"),
             HOLDER.c.phone.label("holder_phone"),
             role.c.lane.label("post"),
-            _post_holder(area, stops.c.role, POST_HOLDER.c.name, today).label("post_name"),
-            _post_holder(area, stops.c.role, POST_HOLDER.c.phone, today).label("post_phone"),
-            _superior(area, SUPERIOR.c.name, today).label("superior_name"),
-            _superior(area, SUPERIOR.c.phone, today).label("superior_phone"),
-            _idle_days(today).label("idle_days"),
+            _post_holder(area, stops.c.role, POST_HOLDER.c.name).label("post_name"),
+            _post_holder(area, stops.c.role, POST_HOLDER.c.phone).label("post_phone"),
+            _superior(area, SUPERIOR.c.name).label("superior_name"),
+            _superior(area, SUPERIOR.c.phone).label("superior_phone"),
+            _idle_days().label("idle_days"),
             _open_matters(area).label("open_matters"),
-            _unread(by).label("unread"),
+            _unread().label("unread"),
         )
         .outerjoin(stops, stops.c.unit_id == area.c.id)
         .outerjoin(process_instance, process_instance.c.id == stops.c.instance_id)
@@ -125,11 +137,11 @@ def _statement(by: str, now: datetime) -> Select:
     )
 
 
-def _area(by: str, today: date) -> CTE:
+def _area() -> CTE:
     """The units a person has a post in and every unit below them."""
     columns = (org_unit.c.id, org_unit.c.name, org_unit.c.level, org_unit.c.parent_id, org_unit.c.position)
     own = select(appointment.c.unit_id).where(
-        appointment.c.person_id == by, appointment.c.role.not_in(SYSTEM_POSTS), *in_force(today)
+        appointment.c.person_id == _BY, *(appointment.c.role != post for post in SYSTEM_POSTS), *in_force(_TODAY)
     )
     area = select(*columns).where(org_unit.c.id.in_(own)).cte("area", recursive=True)
     return area.union(select(*columns).join(area, org_unit.c.parent_id == area.c.id))
@@ -139,12 +151,12 @@ def _within(column, area: CTE):
     return among(column, select(area.c.id))
 
 
-def _tasks(area: CTE, now: datetime) -> Select:
+def _tasks(area: CTE) -> Select:
     """Open tasks that are late or nearly so, that nobody has, or that no limit watches."""
     speaking = or_(
         task.c.due_at.is_(None),
-        task.c.warn_at <= now,
-        task.c.due_at <= end_of(local_date(now)),
+        task.c.warn_at <= _NOW,
+        task.c.due_at <= bindparam("tonight"),
         task.c.unmanned.is_(true()),
     )
     return select(
@@ -225,7 +237,7 @@ def _waits(area: CTE) -> Select:
     )
 
 
-def _often(area: CTE, now: datetime) -> Select:
+def _often(area: CTE) -> Select:
     """The steps that earned most yellow and red cards lately; they hang on one unit only to come along."""
     never = type_coerce(null(), Moment)
     counted = (
@@ -233,7 +245,7 @@ def _often(area: CTE, now: datetime) -> Select:
         .join(process_instance, process_instance.c.id == card.c.instance_id)
         .join(process_definition, process_definition.c.id == process_instance.c.definition_id)
         .where(_within(card.c.unit_id, area), card.c.level != "warn", card.c.state != "voided")
-        .where(card.c.at > now - timedelta(days=LOOK_BACK))
+        .where(card.c.at > bindparam("since"))
         .group_by(process_definition.c.name, card.c.step)
         .order_by(func.count(card.c.task_id.distinct()).desc(), card.c.step)
         .limit(MOST_OFTEN)
@@ -259,12 +271,12 @@ def _often(area: CTE, now: datetime) -> Select:
     )
 
 
-def _post_holder(area: CTE, code, column, today: date) -> ScalarSelect:
+def _post_holder(area: CTE, code, column) -> ScalarSelect:
     """Who has the post a step fell to, when several may take it."""
     return (
         select(column)
         .join(appointment, appointment.c.person_id == POST_HOLDER.c.id)
-        .where(appointment.c.role == code, appointment.c.unit_id.in_([area.c.id, area.c.parent_id]), *in_force(today))
+        .where(appointment.c.role == code, appointment.c.unit_id.in_([area.c.id, area.c.parent_id]), *in_force(_TODAY))
         .order_by(appointment.c.from_on, appointment.c.id)
         .limit(1)
         .correlate_except(POST_HOLDER, appointment)
@@ -272,13 +284,13 @@ def _post_holder(area: CTE, code, column, today: date) -> ScalarSelect:
     )
 
 
-def _superior(area: CTE, column, today: date) -> ScalarSelect:
+def _superior(area: CTE, column) -> ScalarSelect:
     """The township's head over a village: whoever appoints when nobody has a step."""
     return (
         select(column)
         .join(appointment, appointment.c.person_id == SUPERIOR.c.id)
         .where(and_(appointment.c.role == "TG", appointment.c.unit_id.in_([area.c.id, area.c.parent_id])))
-        .where(*in_force(today))
+        .where(*in_force(_TODAY))
         .order_by(appointment.c.from_on, appointment.c.id)
         .limit(1)
         .correlate(area)
@@ -286,25 +298,28 @@ def _superior(area: CTE, column, today: date) -> ScalarSelect:
     )
 
 
-def _idle_days(today: date) -> ScalarSelect:
+def _idle_days() -> ScalarSelect:
     return (
         select(parameter.c.value)
-        .where(parameter.c.key == "board.idle", parameter.c.org_unit == "", parameter.c.effective_on <= today)
+        .where(parameter.c.key == "board.idle", parameter.c.org_unit == "", parameter.c.effective_on <= _TODAY)
         .order_by(parameter.c.effective_on.desc())
         .limit(1)
         .scalar_subquery()
     )
 
 
-def _unread(by: str) -> ScalarSelect:
+def _unread() -> ScalarSelect:
     unread = select(func.count()).select_from(notification)
-    return unread.where(notification.c.person_id == by, notification.c.seen_at.is_(None)).scalar_subquery()
+    return unread.where(notification.c.person_id == _BY, notification.c.seen_at.is_(None)).scalar_subquery()
 
 
 def _open_matters(area: CTE) -> ScalarSelect:
     counted = select(func.count()).select_from(process_instance)
     still_open = counted.where(process_instance.c.state == "open", _within(process_instance.c.unit_id, area))
     return still_open.scalar_subquery()
+
+
+_BOARD = Prepared(_statement())
 
 
 # --- the rows -------------------------------------------------------------------------------------------------------

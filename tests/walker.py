@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy import Row, select
@@ -21,7 +22,7 @@ from engine.store.tables import notice, process_instance, role, submission, task
 from engine.views import Done, Started, TaskView
 
 #: days until the meeting somebody calls
-MEETING_IN = 3
+MEETING_IN = 6
 OBJECTION = {"text": ["不该占我家的地"], "name": ["张秀英"], "phone": ["13800001001"], "group_name": ["3组"]}
 
 
@@ -39,9 +40,10 @@ class Walker:
         self.item_id = item.partition("_")[2]
         scenarios = json.loads((PROCESSES / item / "scenarios.json").read_text("utf-8"))
         self._starts = [each["start"] for each in scenarios if each.get("start", {}).get("unit") == "石桥村"]
-        #: element → what scenarios fill in there
+        #: element → what scenarios fill in there; what is called is filled in by those of all who call it
         self._answers: dict[str, list[Mapping]] = {}
-        for step in (step for each in scenarios for step in each["steps"]):
+        further = (json.loads(path.read_text("utf-8")) for path in sorted(PROCESSES.glob("*/scenarios.json")))
+        for step in (step for each in (*scenarios, *chain.from_iterable(further)) for step in each["steps"]):
             if step["do"] == "complete" and "refused" not in step:
                 self._answers.setdefault(step["task"], []).append(step.get("data", {}))
         with engine.database.read() as connection:
@@ -75,6 +77,28 @@ class Walker:
         if ids:
             self.engine.disclosure.object(self.chance.choice(ids), data=OBJECTION, address=str(self.chance.random()))
 
+    def at_random(self, row: Row) -> None:
+        """Do something with an open task that may be allowed or not."""
+        tasks, by, other = self.engine.tasks, self.anybody(), self.anybody()
+        match self.chance.choice(("complete", "delegate", "recuse", "appoint", "message", "remind")):
+            case "complete":
+                self.complete(row, by)
+            case "delegate":
+                tasks.delegate(row.id, by=row.assignee_id or by, to=other, reason="换人")
+            case "recuse":
+                tasks.recuse(row.id, by=row.assignee_id or by, reason="回避")
+            case "appoint":
+                tasks.delegate(row.id, by=self._holder("TG"), to=other, reason="没人办")
+            case "message":
+                kind = self.chance.choice(("supplement", "withdraw"))
+                with self.engine.database.read() as connection:
+                    receipt = connection.scalar(
+                        select(process_instance.c.receipt).where(process_instance.c.id == row.instance_id)
+                    )
+                self.engine.runtime.correlate(receipt, message=kind, by=by, note="补齐了")
+            case "remind":
+                tasks.remind(row.id, by=by)
+
     def by_time(self) -> None:
         """Do what time does now."""
         while self.engine.jobs.run_due(kinds=BY_TIME):
@@ -92,7 +116,7 @@ class Walker:
                 select(task)
                 .join(process_instance, process_instance.c.id == task.c.instance_id)
                 .where(own, task.c.state == "open", process_instance.c.unit_id == self._unit)
-                .order_by(task.c.id)
+                .order_by(process_instance.c.started_at, task.c.created_at, task.c.element)
             ).all()
 
     # --- what is typed ----------------------------------------------------------------------------------------------
@@ -121,11 +145,11 @@ class Walker:
 
     def _value(self, text: str, key: str, view: TaskView | None, row: Row | None) -> list[str]:
         if text.startswith("@seats:"):
-            return [f"{choice.value}=present" for choice in view.choices[key]]
+            return [f"{choice.value}=present" for choice in view.choices.get(key, ())]
         if text.startswith("@seat:"):
             return self._seats(row)[int(text.partition(":")[2]) - 1 :][:1]
         if text == "@basis":
-            return [view.choices[key][0].value]
+            return [choice.value for choice in view.choices.get(key, ())[:1]]
         if text.startswith("@villager"):
             return [self.people.of_unit(self.village)[int(text.partition(":")[2] or 1) - 1]]
         return [self._holder(self._codes[text.removeprefix("@post:")])] if text.startswith("@post:") else [text]
@@ -139,7 +163,7 @@ class Walker:
                 .order_by(submission.c.at.desc())
             ).first()
         sheet = (json.loads(kept) if isinstance(kept, str | bytes) else kept or {}).get("attendance", ())
-        return [line["person"] if isinstance(line, Mapping) else str(line).partition("=")[0] for line in sheet]
+        return [line["id"] if isinstance(line, Mapping) else str(line).partition("=")[0] for line in sheet]
 
     def _votes(self, present: int) -> dict[str, list[str]]:
         yes = present if self.chance.random() < 0.7 else self.chance.randrange(present + 1)

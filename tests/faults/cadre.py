@@ -39,8 +39,9 @@ class Journal:
             journal.write(json.dumps(entry) + "\n")
 
     def entries(self) -> list[list[str]]:
-        lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
-        return [json.loads(line) for line in lines]
+        text = self._path.read_text("utf-8") if self._path.exists() else ""
+        # Its writer may be at it, or may have been killed at it.
+        return [json.loads(line) for line in text.split("\n")[:-1] if line.endswith("]")]
 
 
 class Cadre:

@@ -16,7 +16,7 @@ import jsonschema
 from sqlalchemy import insert, select
 
 from engine.bpmn.decisions import read_decisions
-from engine.bpmn.package import Package, read_folder
+from engine.bpmn.package import COMMON, Package, read_folder
 from engine.clock import LOCAL, FrozenClock, local_date, start_of
 from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
@@ -120,6 +120,14 @@ def run_folder(folder: Path, processes: Path) -> FolderRun:
         rehearsal.deploy(read_folder(folder))
         runs = tuple(ScenarioRun(each["name"], rehearsal.play(each)) for each in scenarios)
     return FolderRun(folder.name, runs, rehearsal.coverage)
+
+
+def called_by(ran: Sequence[FolderRun]) -> FolderRun:
+    """Return what all items together have taken of what they call: no scenario is written for that alone."""
+    together = Coverage(set(), set(), set())
+    for each in ran:
+        together = together.with_taken(each.coverage.called or Coverage(set(), set(), set()))
+    return FolderRun(COMMON, tuple(run for each in ran for run in each.runs if not run.problem), together)
 
 
 def read_scenarios(folder: Path) -> list[Mapping]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from itertools import islice
 from pathlib import Path
 
 from engine.bpmn import lint_levels, mending
@@ -52,6 +53,10 @@ CATALOGUE = (
 )
 
 
+#: what one rule says of one diagram, or of a package, at most: nobody reads more, and a huge file must not hang
+MAX_FINDINGS = 500
+
+
 def lint(package: Package, world: World) -> list[Finding]:
     """Return everything there is to say about a package, by file and line; never raises."""
     subject = Subject.read(package, world)
@@ -72,11 +77,8 @@ def mend(package: Package, world: World) -> dict[Path, bytes]:
 def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
     if subject.world.levels.of(each) == "off":
         return
-    if not each.per_diagram:
-        yield from each.check(subject)
-        return
-    for diagram in subject.diagrams:
-        yield from each.check(diagram)
+    for asked in subject.diagrams if each.per_diagram else (subject,):
+        yield from islice(each.check(asked), MAX_FINDINGS)
 
 
 def _sharpened(said: list[tuple[Rule, Place]]) -> Iterator[tuple[Rule, Place]]:

@@ -38,7 +38,8 @@ def comes_to_an_end(diagram: Diagram) -> Iterator[Place]:
             for target in targets:
                 before[target].append(id)
         finite = _reached([id for id, targets in after.items() if not targets], before)
-        circling = [node for node in diagram.children(scope) if node.get("id") in after.keys() - finite]
+        caught = after.keys() - finite
+        circling = [node for node in diagram.children(scope) if node.get("id") in caught]
         if circling:
             message = f"{listed(map(title, circling))}一直绕圈，走不到结束事件。"
             yield diagram.at(circling[0], message, "请给其中一步画一条通到结束事件的箭头。")

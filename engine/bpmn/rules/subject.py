@@ -219,7 +219,16 @@ class Diagram:
         return flows
 
     def of_kind(self, *kinds: str) -> list[etree._Element]:
+        if len(kinds) == 1:
+            return self._by_kind.get(kinds[0], [])
         return [node for node in self.nodes if kind(node) in kinds]
+
+    @cached_property
+    def _by_kind(self) -> Mapping[str, list[etree._Element]]:
+        nodes: dict[str, list[etree._Element]] = {}
+        for node in self.nodes:
+            nodes.setdefault(kind(node), []).append(node)
+        return nodes
 
     def entering(self, node: etree._Element) -> list[etree._Element]:
         """Return the flows that lead to a node."""
@@ -270,8 +279,15 @@ class Diagram:
 
     def declared(self, tag: str, reference: str) -> etree._Element | None:
         """Return the message or error a reference names; it may carry a prefix."""
-        wanted = reference.rpartition(":")[2]
-        return next((each for each in self.root.iterchildren(bpmn(tag)) if wanted and each.get("id") == wanted), None)
+        return self._declared.get((tag, reference.rpartition(":")[2]))
+
+    @cached_property
+    def _declared(self) -> Mapping[tuple[str, str], etree._Element]:
+        known: dict[tuple[str, str], etree._Element] = {}
+        for each in self.root.iterchildren(etree.Element):
+            if each.get("id") and each.tag == bpmn(kind(each)):
+                known.setdefault((kind(each), each.get("id")), each)
+        return known
 
     def sibling(self, name: str) -> str:
         """Return the name inside the package of a file that the diagram names."""

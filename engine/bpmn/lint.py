@@ -15,9 +15,11 @@ from engine.bpmn.rules import (
     binding,
     conditions,
     data,
+    decisions,
     domain,
     events,
     flows,
+    forms,
     gateways,
     limits,
     loading,
@@ -46,6 +48,8 @@ CATALOGUE = (
     naming,
     picture,
     binding,
+    decisions,
+    forms,
     conditions,
     data,
     limits,
@@ -84,10 +88,11 @@ def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
 def _sharpened(said: list[tuple[Rule, Place]]) -> Iterator[tuple[Rule, Place]]:
     """Leave out what a rule says in general where another says it precisely."""
     precise = {(each.instead_of, place.file, place.element) for each, place in said if each.instead_of}
-    faults = ((each.id, place) for each, place in said if each.severity == "error" and each.id != support.FALLBACK)
-    precise |= {(support.FALLBACK, place.file, place.element) for _, place in faults}
+    said_well = {(place.file, place.element, place.line) for each, place in said if support.speaks(each)}
     for each, place in said:
-        if not place.element or (each.id, place.file, place.element) not in precise:
+        general = place.element and (each.id, place.file, place.element) in precise
+        again = each.id == support.FALLBACK and (place.file, place.element, place.line) in said_well
+        if not general and not again:
             yield each, place
 
 

@@ -17,6 +17,9 @@ _SPIFF = "http://spiffworkflow.org/bpmn/schema/1.0/core"
 _SCOPES = ("process", "subProcess", "transaction")
 _CHOOSING = ("exclusiveGateway", "inclusiveGateway")
 _CALLING = ("subProcess", "transaction", "callActivity")
+#: steps that are done at once
+_AUTOMATIC = ("serviceTask", "businessRuleTask", "sendTask")
+_THROWING = (_B + "endEvent", _B + "intermediateThrowEvent")
 _TIMES = (_B + "timeDate", _B + "timeDuration", _B + "timeCycle")
 #: event definitions that are really carried out, by the element they stand in; "" is none at all
 _EVENTS = {
@@ -167,8 +170,26 @@ class _Reading:
             return "边界事件没有挂在步骤上"
         if is_event_sub_process(host):
             return "边界事件不能挂在事件子流程上"
-        if {"error", "escalation"}.intersection(_definitions(node)) and _kind(host) not in _CALLING:
+        kinds = _definitions(node)
+        if {"error", "escalation"}.intersection(kinds) and _kind(host) not in _CALLING:
             return "错误和升级只会从子流程或者调用活动里出来，挂在这里永远不会发生"
+        if _kind(host) in _AUTOMATIC and {"message", "signal", "timer"}.intersection(kinds):
+            return "这一步由系统一口气办完，不会停下来等，挂在上面的事件永远不会发生"
+        return self._nothing_thrown(host, kinds)
+
+    def _trigger(self, node: etree._Element) -> str | None:
+        """An event sub-process for an error or an escalation waits for one out of its own scope."""
+        if node.tag != _B + "startEvent" or not is_event_sub_process(node.getparent()):
+            return None
+        return self._nothing_thrown(node.getparent().getparent(), _definitions(node))
+
+    @staticmethod
+    def _nothing_thrown(scope: etree._Element, kinds: list[str]) -> str | None:
+        for kind, word in (("error", "出错"), ("escalation", "升级")):
+            thrown = (throw.find(f"{_B}{kind}EventDefinition") for throw in scope.iter(*_THROWING))
+            called = scope.tag == _B + "callActivity" or next(scope.iter(_B + "callActivity"), None) is not None
+            if kind in kinds and not called and all(each is None for each in thrown):
+                return f"里面没有哪里会{word}，等的事永远不会发生"
         return None
 
     def _flow(self, node: etree._Element) -> str | None:
@@ -218,6 +239,7 @@ class _Reading:
         _definition,
         _reference,
         _boundary,
+        _trigger,
         _flow,
         _scope,
     )

@@ -24,6 +24,7 @@ WITHOUT_EXAMPLE = {
     "step-limit": "three thousand steps",
     "engine-refuses": "whatever the other rules did not find",
     "engine-fails": "whatever even that did not find",
+    "decision-inconclusive": "twenty thousand combinations",
     "facts-not-lost": "needs the version before",
     "config-invalid": "stands in .bpmnlintrc",
 }

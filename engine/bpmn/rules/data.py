@@ -83,6 +83,11 @@ def written_keys(subject: Subject) -> frozenset[str]:
     return _Writes.of(subject).keys
 
 
+def names_written(subject: Subject) -> frozenset[str]:
+    """Return every name at the top of the data that a form, a table, a connector or a call writes."""
+    return _Writes.of(subject).names
+
+
 @package_rule("unknown-variable", "warning")
 def variables_are_written(subject: Subject) -> Iterator[Place]:
     """A name that nothing writes stops the matter where it is read; mostly it is a slip of the pen."""

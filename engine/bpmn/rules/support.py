@@ -14,7 +14,7 @@ from engine.bpmn.dialect import DialectError
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
 from engine.bpmn.normal_form import normalise
 from engine.bpmn.refusals import refusals
-from engine.bpmn.rules import package_rule, rule
+from engine.bpmn.rules import Rule, package_rule, rule
 from engine.bpmn.rules.events import EVENT_NAMES
 from engine.bpmn.rules.subject import (
     SCOPES,
@@ -118,7 +118,7 @@ _FACTS = {
     "timeLimit": "param value unit",
     "riskPoint": "grade text control",
     "disclose": "fields level",
-    "separate": "from",
+    "separate": "from of",
     "hold": "reason",
 }
 _ID = re.compile(r"[^\W\d][\w.\-]*")
@@ -308,6 +308,12 @@ def has_free_ids(diagram: Diagram) -> Iterator[Place]:
         yield diagram.at(
             process, message, "请把两个改成一样：文件夹的名称是代码、下划线、流程的编号，例如 E01_seal_use。"
         )
+
+
+def speaks(rule: Rule) -> bool:
+    """Tell whether a rule says why something is not run, so that the fallback need not say it again."""
+    says_why = rule.severity == "error" and rule.group not in ("naming", "picture", "data", "domain")
+    return says_why and rule.id != FALLBACK
 
 
 @rule(FALLBACK)

@@ -6,6 +6,7 @@ A mend is safe when the diagram means the same afterwards, or when what it takes
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -185,17 +186,21 @@ def _ignored(diagram: Diagram, source: SourceText) -> Iterator[tuple[etree._Elem
 @_mender("no-duplicate-sequence-flows")
 def _duplicates(diagram: Diagram, source: SourceText) -> Iterator[tuple[etree._Element, Iterable[Change]]]:
     """Take out a second flow, where it is named in its ends, and its line in the picture."""
-    for flow in duplicate_flows(diagram):
+    found = list(duplicate_flows(diagram))
+    defaults = {node.get("default") for node in diagram.nodes}
+    ids = Counter(diagram.root.xpath("//@id")) if found else Counter()
+    named: dict[str, list[etree._Element]] = {}
+    for element in diagram.root.iter(etree.Element) if found else ():
+        if kind(element) in ("incoming", "outgoing", "flowElementRef"):
+            named.setdefault((element.text or "").strip(), []).append(element)
+        elif kind(element) == "BPMNEdge":
+            named.setdefault(element.get("bpmnElement", "").rpartition(":")[2], []).append(element)
+    for flow in found:
         id = flow.get("id")
-        defaults = {node.get("default") for node in diagram.nodes}
-        if id in defaults or len(diagram.root.xpath("//*[@id=$id]", id=id or "")) > 1:
+        if id in defaults or ids[id or ""] > 1:
             # The default of a gateway is the one to keep; a person sees which.
             continue
-        gone = [flow]
-        for element in diagram.root.iter() if id else ():
-            named = kind(element) in ("incoming", "outgoing", "flowElementRef") and (element.text or "").strip() == id
-            if named or (kind(element) == "BPMNEdge" and element.get("bpmnElement", "").rpartition(":")[2] == id):
-                gone.append(element)
+        gone = [flow, *(named.get(id, ()) if id else ())]
         yield flow, [source.remove(element) for element in gone]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from lxml import etree
@@ -15,7 +15,7 @@ from lxml import etree
 from engine.bpmn.document import XmlRefused, read_xml
 from engine.bpmn.package import Package, read_files
 from engine.bpmn.rules import RULES, World
-from engine.bpmn.rules.flows import duplicate_flows
+from engine.bpmn.rules.flows import differing_ends, duplicate_flows, named_ends
 from engine.bpmn.rules.naming import named_elements, tidy_name
 from engine.bpmn.rules.subject import Diagram, Subject, bpmn, has_condition, is_true, kind
 from engine.bpmn.rules.support import ignored_attributes
@@ -227,38 +227,21 @@ def _lane_references(diagram: Diagram, source: SourceText) -> Iterator[tuple[etr
 
 @_mender("incoming-outgoing-mismatch")
 def _ends(diagram: Diagram, source: SourceText) -> Iterator[tuple[etree._Element, Iterable[Change]]]:
-    """Let each node name the flows that say they enter or leave it; a node that names none at all stays as it is."""
+    """Let each node name the flows that say they enter or leave it."""
     for node in diagram.nodes:
-        written = {tag: _named_ends(node, tag) for tag in ("incoming", "outgoing")}
-        real = {
-            tag: [flow.get("id") for flow in flows if flow.get("id")]
-            for tag, flows in (("incoming", diagram.entering(node)), ("outgoing", diagram.leaving(node)))
-        }
         changes = []
-        for tag in written:
-            named = {id for _, id in written[tag]}
-            changes += [source.remove(element) for element, id in written[tag] if id not in real[tag]]
-            missing = [id for id in real[tag] if id not in named]
-            if missing and any(written.values()):
-                tags = [source.tag(node, tag, id) for id in missing]
-                changes.append(_placed(node, tag, tags, written, source))
+        for tag in ("incoming", "outgoing"):
+            wrong, missing = differing_ends(diagram, node, tag)
+            changes += [source.remove(element) for element, id in named_ends(node, tag) if id in wrong]
+            if missing:
+                changes.append(_placed(node, tag, [source.tag(node, tag, id) for id in missing], source))
         if changes:
             yield node, changes
 
 
-def _named_ends(node: etree._Element, tag: str) -> list[tuple[etree._Element, str]]:
-    return [(each, (each.text or "").strip().rpartition(":")[2]) for each in node.iterchildren(bpmn(tag))]
-
-
-def _placed(
-    node: etree._Element,
-    tag: str,
-    tags: list[bytes],
-    written: Mapping[str, list[tuple[etree._Element, str]]],
-    source: SourceText,
-) -> Change:
+def _placed(node: etree._Element, tag: str, tags: list[bytes], source: SourceText) -> Change:
     """Write ``incoming`` or ``outgoing`` where the schema has it: behind its like, incoming before outgoing."""
-    before = written[tag] or (written["incoming"] if tag == "outgoing" else [])
+    before = named_ends(node, tag) or (named_ends(node, "incoming") if tag == "outgoing" else [])
     if before:
         return source.insert_after(before[-1][0], tags)
     front = [each for each in node if kind(each) in ("documentation", "extensionElements", "auditing", "monitoring")]

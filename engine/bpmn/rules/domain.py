@@ -138,10 +138,13 @@ def risks_are_controlled(diagram: Diagram) -> Iterator[Place]:
 @rule("separation-possible")
 def separated_steps_are_there(diagram: Diagram) -> Iterator[Place]:
     """Hands can only be kept apart from those of a task that is drawn."""
-    tasks = {activity.id for activity, _ in _activities(diagram) if activity.is_task}
+    own = {activity.id for activity, _ in _activities(diagram) if activity.is_task}
+    every = {node.get("id", "") for each in diagram.subject.diagrams for node in each.of_kind(*_HANDWORK)}
     for activity, node in _activities(diagram):
         for fact in facts_of(node, "separate"):
-            ids = fact.get("from", "").split()
+            # A call keeps hands out of the steps it leads to.
+            tasks, led_to = (every, fact.get("of", "").split()) if activity.called else (own, [])
+            ids = [*fact.get("from", "").split(), *led_to]
             if not ids:
                 yield diagram.at(
                     fact, f"{title(node)}没有写要和哪几步分开。", "请写上要由别人办的那几步的编号（from）。"

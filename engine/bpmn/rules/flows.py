@@ -17,6 +17,7 @@ from engine.bpmn.rules.subject import (
     full_title,
     is_true,
     kind,
+    listed,
     title,
 )
 
@@ -170,6 +171,38 @@ def duplicate_flows(diagram: Diagram) -> list[etree._Element]:
             twice.append(flow)
         seen.add(key)
     return twice
+
+
+@rule("incoming-outgoing-mismatch", "warning", aliases=("EXT.023",))
+def steps_name_their_flows(diagram: Diagram) -> Iterator[Place]:
+    """What a node says of the flows that enter and leave it agrees with what the flows say; the flows are run."""
+    for node in diagram.nodes:
+        faults = [
+            f"{word}{what}{listed(ids)}"
+            for tag, word in (("incoming", "进来的"), ("outgoing", "出去的"))
+            for what, ids in zip(("多记了 ", "少记了 "), differing_ends(diagram, node, tag), strict=True)
+            if ids
+        ]
+        if faults:
+            message = f"{title(node)}记的箭头和图上画的不一样：{listed(faults)}。"
+            yield diagram.at(node, message, "系统照箭头来办；请在编辑器里重新保存，让两处一致。")
+
+
+def differing_ends(diagram: Diagram, node: etree._Element, tag: str) -> tuple[list[str], list[str]]:
+    """Return the flows a node names wrongly as ``incoming`` or ``outgoing``, and those it leaves out.
+
+    A node that names no flow at all leaves it to the flows, which is as clear.
+    """
+    flows = diagram.entering(node) if tag == "incoming" else diagram.leaving(node)
+    real = [flow.get("id") for flow in flows if flow.get("id")]
+    named = [id for _, id in named_ends(node, tag)]
+    silent = not named_ends(node, "incoming") and not named_ends(node, "outgoing")
+    return [id for id in named if id not in real], [] if silent else [id for id in real if id not in named]
+
+
+def named_ends(node: etree._Element, tag: str) -> list[tuple[etree._Element, str]]:
+    """Return the ``incoming`` or ``outgoing`` elements of a node, each with the flow it names."""
+    return [(each, (each.text or "").strip().rpartition(":")[2]) for each in node.iterchildren(bpmn(tag))]
 
 
 @rule("token-quantity", aliases=("EXT.037",), instead_of="unsupported-element")

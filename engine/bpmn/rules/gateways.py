@@ -110,7 +110,7 @@ def event_gateway_waits(diagram: Diagram) -> Iterator[Place]:
             elif target is not None and len(diagram.entering(target)) > 1:
                 message = f"{title(target)}是{full_title(gateway)}等的事件，却还有别的箭头通到它。"
                 yield diagram.at(flow, message, "请让它前面只有事件网关这一条箭头，别处再画一个。")
-            elif target is not None and kind(target) == "receiveTask" and _has_boundary(diagram, target):
+            elif target is not None and kind(target) == "receiveTask" and diagram.hanging.get(target.get("id", "")):
                 message = f"{title(target)}是{full_title(gateway)}等的，它的边上不能再挂事件。"
                 yield diagram.at(flow, message, "请把边上的事件改成事件网关后面的另一个事件。")
         waits = {kind(target) + definition_type(target) for _, target in targets if target is not None}
@@ -123,10 +123,6 @@ def _can_be_waited_for(node: etree._Element) -> bool:
     if kind(node) == "receiveTask":
         return True
     return kind(node) == "intermediateCatchEvent" and definition_type(node) in _WAITED_FOR
-
-
-def _has_boundary(diagram: Diagram, node: etree._Element) -> bool:
-    return any(each.get("attachedToRef") == node.get("id") for each in diagram.of_kind("boundaryEvent"))
 
 
 @rule("event-gateway-condition", aliases=("event-based-gateway", "EXT.137"))

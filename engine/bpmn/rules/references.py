@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
@@ -29,7 +29,7 @@ _REFERENCES = tuple(f"{each}Ref" for each in _DECLARED)
 @rule("link-event", aliases=("link-event", "EXT.117"))
 def links_are_named(diagram: Diagram) -> Iterator[Place]:
     """A link jumps to the link of the same name, so it has one."""
-    for event in _links(diagram, diagram.root):
+    for event in _links(diagram.nodes):
         if not _link_name(event):
             message = f"{full_title(event)}是链接事件，没有链接名称，不知道跳到哪里。"
             yield diagram.at(event, message, "请给链接起一个名称，跳出和跳入两头一样。")
@@ -44,7 +44,7 @@ def links_are_named(diagram: Diagram) -> Iterator[Place]:
 def links_have_a_partner(diagram: Diagram) -> Iterator[Place]:
     """Every link that jumps out has exactly one that jumps in, in the same process or sub-process."""
     for scope in diagram.scopes:
-        links = [event for event in _links(diagram, scope) if _link_name(event)]
+        links = [event for event in _links(diagram.children(scope)) if _link_name(event)]
         into = Counter(_link_name(event) for event in links if kind(event) == "intermediateCatchEvent")
         out = {_link_name(event) for event in links if kind(event) == "intermediateThrowEvent"}
         for event in links:
@@ -60,10 +60,9 @@ def links_have_a_partner(diagram: Diagram) -> Iterator[Place]:
                 yield diagram.at(event, message, "请只留一个，别的改名。")
 
 
-def _links(diagram: Diagram, scope: etree._Element) -> list[etree._Element]:
-    events = diagram.of_kind("intermediateCatchEvent", "intermediateThrowEvent")
-    inside = [event for event in events if scope is diagram.root or event.getparent() is scope]
-    return [event for event in inside if definition_type(event) == "link"]
+def _links(nodes: Iterable[etree._Element]) -> list[etree._Element]:
+    events = (node for node in nodes if kind(node) in ("intermediateCatchEvent", "intermediateThrowEvent"))
+    return [event for event in events if definition_type(event) == "link"]
 
 
 def _link_name(event: etree._Element) -> str:

@@ -118,7 +118,7 @@ _FACTS = {
     "timeLimit": "param value unit",
     "riskPoint": "grade text control",
     "disclose": "fields level",
-    "separate": "from",
+    "separate": "from of",
     "hold": "reason",
 }
 _ID = re.compile(r"[^\W\d][\w.\-]*")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from engine.bpmn.document import BPMN, XmlRefused, read_xml
+from engine.bpmn.document import BPMN, MAX_SIZE, XmlRefused, read_xml
 from engine.errors import NotFound
 
 #: what belongs to a version: diagrams, tables, forms, templates of documents
@@ -76,7 +76,7 @@ def read_file(path: Path) -> Package:
     if path.suffix == ".bpmn":
         beside = (each for each in sorted(path.parent.iterdir()) if each.is_file() and each.suffix != ".bpmn")
         files |= {each.name: each for each in beside if _belongs(each.name)}
-        id = _process_in(path.read_bytes()) or path.stem
+        id = _process_in(_content(path)) or path.stem
     return _read(id if path.suffix == ".bpmn" else path.stem, "", files, path.parent.parent)
 
 
@@ -93,7 +93,7 @@ def read_files(
 
 def _read(id: str, code: str, sources: dict[str, Path], library: Path) -> Package:
     """Build a package of files on disk and of the folders of all processes they call."""
-    files = {name: path.read_bytes() for name, path in sources.items()}
+    files = {name: _content(path) for name, path in sources.items()}
     _add_called(files, sources, _folders(library), id)
     return read_files(id, code, files, sources)
 
@@ -101,6 +101,12 @@ def _read(id: str, code: str, sources: dict[str, Path], library: Path) -> Packag
 def _split(folder: str) -> tuple[str, str]:
     match = _FOLDER.fullmatch(folder)
     return (match["code"], match["id"]) if match else ("", folder)
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in a file, as far as a file may reach: one that is longer is refused by its size."""
+    with path.open("rb") as file:
+        return file.read(MAX_SIZE + 1)
 
 
 def _belongs(name: str) -> bool:
@@ -138,7 +144,7 @@ def _add_called(files: dict[str, bytes], sources: dict[str, Path], folders: Mapp
             known.add(called)
             if called in folders:
                 added = {f"{COMMON}/{called}/{inner}": path for inner, path in _files_of(folders[called])}
-                files.update((inner, path.read_bytes()) for inner, path in added.items())
+                files.update((inner, _content(path)) for inner, path in added.items())
                 sources.update(added)
                 unread.extend(added)
 

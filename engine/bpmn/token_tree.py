@@ -36,7 +36,7 @@ class Passed:
     #: id of the node
     element: str
     #: local BPMN tag, "multiInstance" or "loop" for the frame around instances, "timer" for an event that time has
-    #: opened, "cancelled" for what was called off
+    #: opened, "subStart" for a start inside a sub-process, "cancelled" for what was called off
     kind: str
     #: id of the sequence flow taken out of the node; several, separated by blanks, where the flow splits
     flow: str | None
@@ -265,10 +265,23 @@ class TokenTree(_Tree, BpmnWorkflow):
                 self._note_split(task)
             return
         kind = "timer" if is_timer(task) else kind_of(task)
+        if kind == "startEvent" and not self._begins_a_process(task.workflow):
+            kind = "subStart"
         rows = tuple(task.internal_data.get("rows", ()))
         self.passed.append(Passed(task.task_spec.bpmn_id, kind, _flows_taken(task), rows))
         if kind == "endEvent" and self._is_of_top(task.workflow):
             self.end_element = task.task_spec.bpmn_id
+
+    def _begins_a_process(self, tree: _Tree) -> bool:
+        """Tell whether a start in this tree begins the matter or a called process, not a part drawn inside it."""
+        while tree is not self:
+            call = self.get_task_from_id(tree.parent_task_id)
+            if kind_of(call) == "callActivity":
+                return True
+            if "of" not in marks(call.task_spec):
+                return False
+            tree = call.workflow
+        return True
 
     def _note_split(self, split: Task) -> None:
         """The flows chosen behind an activity are told with the activity."""

@@ -65,8 +65,10 @@ def test_only_rules_that_cannot_have_an_example_have_none():
 
 
 def test_an_item_of_thousands_of_steps_is_refused():
-    steps = "".join(f'<userTask id="Task_{number}" name="办" />' for number in range(3_001))
-    (finding,) = [found for found in said_of(steps) if found.rule == "step-limit"]
+    steps = [f'<userTask id="Task_{number}" name="办" />' for number in range(3_001)]
+    called = f'<process id="inner" name="里" isExecutable="true">{"".join(steps[1_900:])}</process>'
+    item = f"{''.join(steps[:1_900])}\n--- common/inner/inner.bpmn\n{called}"
+    (finding,) = [found for found in said_of(item) if found.rule == "step-limit"]
     assert "3,001" in finding.message
 
 

@@ -18,6 +18,8 @@ from engine.bpmn.package import Package
 from engine.bpmn.rules import World
 from engine.model import ProcessFacts
 
+#: nodes and flows of one diagram
+MAX_NODES, MAX_FLOWS = 2_000, 3_000
 SCOPES = ("process", "subProcess", "transaction", "adHocSubProcess")
 
 _KINDS = {
@@ -361,6 +363,7 @@ class Subject:
             if root.tag != bpmn("definitions"):
                 message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(root).localname}。"
                 raise XmlRefused("not-bpmn", message, root.sourceline or 1)
+            _refuse_size(root)
             # A comment would cut off the text of the expression it stands in.
             etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
             self.diagrams.append(Diagram(name, root, self))
@@ -385,6 +388,15 @@ class Subject:
             self.forms[name] = Form.read(data)
         except FormError as error:
             self.wrong_forms.append((name, error))
+
+
+def _refuse_size(root: etree._Element) -> None:
+    """Refuse what no reader could follow: rules look at pairs of nodes, and time grows with their square."""
+    for tags, limit, word in ((FLOW_NODES, MAX_NODES, "步骤和事件"), (("sequenceFlow",), MAX_FLOWS, "流向")):
+        found = [*root.iter(*map(bpmn, tags))]
+        if len(found) > limit:
+            message = f"图里有 {len(found):,} 个{word}，最多 {limit:,} 个。"
+            raise XmlRefused("size-limit", message, found[limit].sourceline or 1)
 
 
 def listed(words: Iterable[str]) -> str:

@@ -45,4 +45,5 @@ def _finding(each: Rule, place: Place) -> Finding:
         place.message,
         place.hint,
         each.aliases,
+        place.path,
     )

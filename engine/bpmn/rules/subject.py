@@ -74,6 +74,8 @@ class Place:
     name: str
     message: str
     hint: str
+    #: ids of the nodes and flows that lead there
+    path: tuple[str, ...] = ()
 
 
 def bpmn(name: str) -> str:

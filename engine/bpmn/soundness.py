@@ -1,0 +1,443 @@
+"""Prove that a process can neither hang, nor do a step twice, nor leave work over; else show how it comes to that.
+
+The token game of each process and sub-process is explored by itself; a sub-process or call is one step there, with the
+outcomes its own exploration has found. Of things that cannot disturb each other one order only is looked at (stubborn
+sets): what can hang, hangs in that order too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from engine.bpmn.flow_graph import SUB_PROCESSES, FlowGraph, Node
+from engine.bpmn.token_game import Cluster, Net, Option, Outcomes, bits, is_at_once
+
+#: markings looked at in one scope before the answer is "not proved"
+MAX_MARKINGS = 4_000
+
+#: (marking, what is known of the data)
+State = tuple[int, tuple]
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """One way in which a process goes wrong."""
+
+    #: deadlock, lack-of-sync, unbounded, livelock, dead-activity, improper-completion, terminate-kills-parallel-branch,
+    #: or-join-circle or soundness-inconclusive
+    rule: str
+    #: where it goes wrong; None for the scope as a whole
+    node: Node | None
+    #: the process or sub-process
+    scope: etree._Element
+    #: ids of the nodes and flows passed, from the start of the process that is drawn in the same diagram
+    path: tuple[str, ...] = ()
+    #: other nodes concerned: what is missing at a join, what is called off
+    others: tuple[Node, ...] = ()
+
+
+@dataclass
+class Proof:
+    """What exploring one process has shown."""
+
+    flaws: list[Flaw]
+    outcomes: Outcomes
+    #: markings looked at, sub-processes included
+    markings: int
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.flaws
+
+
+class Prover:
+    """Proves processes that call each other, each once."""
+
+    def __init__(self, processes: Mapping[str, etree._Element], limit: int = MAX_MARKINGS) -> None:
+        #: process id → process, of all diagrams of a package
+        self._processes = processes
+        self._limit = limit
+        self._proofs: dict[etree._Element, Proof] = {}
+        self._under_way: set[etree._Element] = set()
+
+    def prove(self, scope: etree._Element) -> Proof:
+        """Explore a process or sub-process and all that it needs."""
+        known = self._proofs.get(scope)
+        if known is None:
+            self._under_way.add(scope)
+            known = self._proofs[scope] = self._explored(FlowGraph(scope))
+            self._under_way.discard(scope)
+        return known
+
+    def _explored(self, graph: FlowGraph) -> Proof:
+        inner = {node: self.prove(node.element) for node in graph.inner if node.kind != "adHocSubProcess"}
+        outcomes = {node: proof.outcomes for node, proof in inner.items() if not node.is_event_sub_process}
+        for node in graph.nodes:
+            if node.kind == "callActivity":
+                outcomes[node] = self._called(node)
+        net = Net(graph, outcomes)
+        explored = Exploration(net, self._limit)
+        explored.run()
+        flaws = list(explored.flaws())
+        for node, proof in inner.items():
+            flaws += [_seen_from(explored.way_to(node), flaw, node) for flaw in proof.flaws]
+        for proof in (proof for node, proof in inner.items() if node.is_event_sub_process):
+            explored.errors |= proof.outcomes.errors
+        return Proof(flaws, explored.outcomes(), explored.size + sum(proof.markings for proof in inner.values()))
+
+    def _called(self, node: Node) -> Outcomes:
+        process = self._processes.get(node.element.get("calledElement", "").rpartition(":")[2])
+        if process is None or process in self._under_way:
+            return Outcomes(errors=frozenset([None]))
+        return self.prove(process).outcomes
+
+
+def _seen_from(way: tuple[str, ...] | None, flaw: Flaw, node: Node) -> Flaw:
+    """Put the way to a sub-process before the way inside it."""
+    if not flaw.path:
+        return flaw
+    return Flaw(flaw.rule, flaw.node, flaw.scope, (*(way or ()), node.id, *flaw.path), flaw.others)
+
+
+@dataclass(eq=False)
+class Exploration:
+    """The markings of one net that can be reached, and how."""
+
+    net: Net
+    limit: int
+    #: state → how it was first reached: (state before, what happened), None for a beginning
+    origin: dict[State, tuple[State | None, Option]] = field(default_factory=dict)
+    #: state → what follows it
+    after: dict[State, list[State]] = field(default_factory=dict)
+    #: nodes passed, and the state before the first time
+    passed: dict[Node, State | None] = field(default_factory=dict)
+    #: states in which all is over
+    over: set[State] = field(default_factory=set)
+    #: states in which nothing can happen though something is left
+    dead: list[State] = field(default_factory=list)
+    #: a second token where one lies: (state before, what happened, places)
+    twice: list[tuple[State | None, Option, int]] = field(default_factory=list)
+    #: an end that calls off what is open: (state before, what happened, places)
+    killed: list[tuple[State, Option, int]] = field(default_factory=list)
+    errors: frozenset[str | None] = frozenset()
+    cancels: bool = False
+    complete: bool = True
+
+    def __post_init__(self) -> None:
+        self._ahead: list[State] = []
+        self._closures: dict[tuple[int, int], bool] = {}
+        self._alone = not (self.net.kills or self.net.inclusive)
+        self._at_once = sum({c.take for c in self.net.clusters if c.at_once and c.take.bit_count() == 1})
+        self._joins = [c for c in self.net.clusters if c.take.bit_count() > 1 or c.reach]
+
+    @property
+    def size(self) -> int:
+        return len(self.origin)
+
+    def run(self) -> None:
+        """Explore until nothing is new or the limit is reached."""
+        for option in self.net.begins():
+            self._arrive(None, option, (option.gain, ()), option.twice)
+        while self._ahead:
+            if len(self.origin) > self.limit:
+                self.complete = False
+                return
+            self._expand(self._ahead.pop())
+
+    # Exploring.
+
+    def _expand(self, state: State) -> None:
+        marking = state[0]
+        after = self.after[state] = []
+        opened = self._open(marking)
+        if not opened:
+            left = marking & self.net.live
+            if left and not left & self.net.stuck:
+                self.dead.append(state)
+            else:
+                self.over.add(state)
+            return
+        first = self._stubborn(marking, opened)
+        if first is not None:
+            if self._fire(state, first, after):
+                return
+            # Nothing new came of it: what was put off must not be put off for ever.
+            opened = [cluster for cluster in opened if cluster is not first]
+        for cluster in opened:
+            self._fire(state, cluster, after)
+
+    def _open(self, marking: int) -> list[Cluster]:
+        """Return the clusters that may act: the engine's own first, and only then all others."""
+        of_place = self.net.of_place
+        opened = [of_place[place] for place in bits(marking & self._at_once)]
+        opened += [join for join in self._joins if join.take & marking and join.is_open(marking)]
+        if not opened:
+            waiting = (of_place.get(place) for place in bits(marking & self.net.live))
+            opened = [cluster for cluster in waiting if cluster is not None and not cluster.at_once]
+        return sorted(opened, key=_rank) if len(opened) > 1 else opened
+
+    def _stubborn(self, marking: int, opened: list[Cluster]) -> Cluster | None:
+        """Return a cluster that nothing else can disturb, nor it anything else; None when there is none."""
+        if len(opened) == 1:
+            return None
+        if self._alone:
+            return opened[0]
+        for cluster in opened:
+            if not cluster.reach and self._is_apart(marking, cluster):
+                return cluster
+        return None
+
+    def _is_apart(self, marking: int, cluster: Cluster) -> bool:
+        """Tell whether, while the cluster stands still, no end that calls off everything can come from elsewhere.
+
+        Nor may an inclusive gateway be reached from either side: it looks at all tokens.
+        """
+        own = cluster.take & marking
+        rest = marking & self.net.live & ~own
+        if self._disturbs(rest, own, kills=True):
+            return False
+        if any(option.kills for option in cluster.options):
+            return False
+        return not self.net.inclusive or not self._disturbs(own, rest, kills=False)
+
+    def _disturbs(self, moving: int, still: int, *, kills: bool) -> bool:
+        """Tell whether tokens, with others standing still, may reach an inclusive gateway or an end that kills."""
+        key = (moving, still if self.net.inclusive else 0)
+        if kills and key in self._closures:
+            return self._closures[key]
+        reached, found = moving, False
+        ahead = list(bits(moving))
+        tried: set[Cluster] = set()
+        while ahead and not found:
+            cluster = self.net.of_place.get(ahead.pop())
+            if cluster is None or cluster in tried or (not cluster.reach and not cluster.is_open(reached)):
+                continue
+            tried.add(cluster)
+            if cluster.reach:
+                found = not self._holds_up(cluster, reached, still)
+                continue
+            for option in cluster.options:
+                found = found or (kills and bool(option.kills))
+                gained = option.gain & self.net.live & ~reached
+                reached |= gained
+                ahead.extend(bits(gained))
+        if kills:
+            self._closures[key] = found
+        return found
+
+    @staticmethod
+    def _holds_up(join: Cluster, reached: int, still: int) -> bool:
+        """Tell whether an inclusive gateway must wait for what stands still, whatever else arrives."""
+        empty = full = 0
+        for place, sources in join.reach.items():
+            if place & (reached | still):
+                full |= sources
+            else:
+                empty |= sources
+        return bool(empty & ~full & still)
+
+    def _fire(self, state: State, cluster: Cluster, after: list[State]) -> bool:
+        """Let everything happen that a cluster may do; return whether it led to a state not seen before."""
+        marking, known = state
+        new = False
+        for option in cluster.options:
+            if option.beside:
+                if not marking & option.beside:
+                    continue
+                rest = marking & ~option.beside
+            else:
+                rest = marking & ~cluster.taken(marking)
+            if option.kills:
+                new |= self._kill(state, option, rest & self.net.live, after)
+                continue
+            reached = (rest | option.gain, known)
+            new |= self._arrive(state, option, reached, option.twice | (rest & option.gain))
+            after.append(reached)
+        return new
+
+    def _arrive(self, before: State | None, option: Option, state: State, twice: int) -> bool:
+        for node in option.nodes:
+            self.passed.setdefault(node, before)
+        if twice:
+            self.twice.append((before, option, twice))
+            return False
+        if state in self.origin:
+            return False
+        self.origin[state] = (before, option)
+        self._ahead.append(state)
+        return True
+
+    def _kill(self, state: State, option: Option, left: int, after: list[State]) -> bool:
+        for node in option.nodes:
+            self.passed.setdefault(node, state)
+        if left:
+            self.killed.append((state, option, left))
+        if option.kills == "error":
+            self.errors |= {option.code}
+        self.cancels = self.cancels or option.kills == "cancel"
+        end = (0, ())
+        after.append(end)
+        self.over.add(end)
+        self.after.setdefault(end, [])
+        if end in self.origin:
+            return False
+        self.origin[end] = (state, option)
+        return True
+
+    # What it shows.
+
+    def outcomes(self) -> Outcomes:
+        """Return what may become of the scope."""
+        ends = any(state[0] & self.net.ends for state in self.over)
+        ended = any(self._origin(state).kills == "terminate" for state in self.over)
+        completes = ends or ended or bool(self.twice) or not self.complete or not self.net.graph.nodes
+        graph, known = self.net.graph, self.net.outcomes
+        waiting = {
+            node
+            for node in graph.nodes
+            if node.host is not None
+            or not (known.get(node, Outcomes()).at_once if node.kind in _SCOPES else is_at_once(node))
+        }
+        quick = set()
+        ahead = [start for entry in graph.entries() for start in entry]
+        while ahead:
+            node = ahead.pop()
+            if node not in quick and node not in waiting:
+                quick.add(node)
+                ahead.extend(flow.target for flow in node.outgoing)
+        at_once = any(not node.outgoing for node in quick)
+        waits = any(node in self.passed for node in waiting) or any(known[n].waits for n in known if n in self.passed)
+        return Outcomes(completes, at_once, waits or not at_once, self.errors, self.cancels)
+
+    def _origin(self, state: State) -> Option:
+        return self.origin[state][1]
+
+    def way_to(self, node: Node) -> tuple[str, ...] | None:
+        """Return the shortest known way to a node being entered; None when it is never passed."""
+        return self._way(self.passed[node]) if node in self.passed else None
+
+    def _way(self, state: State | None, *more: Option) -> tuple[str, ...]:
+        steps = [option.path for option in reversed(more)]
+        while state is not None:
+            state, option = self.origin[state]
+            steps.append(option.path)
+        return tuple(id for path in reversed(steps) for id in path)
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Return what goes wrong, each kind once at each place."""
+        said: set[tuple[str, Node | None]] = set()
+        for flaw in self._flaws():
+            if (flaw.rule, flaw.node) not in said:
+                said.add((flaw.rule, flaw.node))
+                yield flaw
+
+    def _flaws(self) -> Iterator[Flaw]:
+        scope = self.net.graph.scope
+        found = [*self._two_tokens(), *self._dead_ends()]
+        if not self.complete or self.net.undecided:
+            node = next(iter(self.net.undecided), None)
+            found.append(Flaw("soundness-inconclusive", node, scope))
+        else:
+            found += self._circles()
+            if not found and not any(place & state[0] for state in self.after for place in [self.net.stuck]):
+                found += [
+                    Flaw("dead-activity", node, scope) for node in self.net.graph.nodes if self._is_dead(node)
+                ]
+        yield from found
+        yield from self._called_off()
+
+    def _is_dead(self, node: Node) -> bool:
+        return node not in self.passed and not node.is_event_sub_process
+
+    def _two_tokens(self) -> Iterator[Flaw]:
+        for before, option, places in self.twice:
+            for place in bits(places & ~sum(self.net.armed.values())):
+                node = self.net.places[place]
+                rule = "improper-completion" if place & self.net.ends else "lack-of-sync"
+                if rule == "lack-of-sync" and self._grows(before, option):
+                    rule = "unbounded"
+                yield Flaw(rule, node, self.net.graph.scope, self._way(before, option))
+
+    def _grows(self, before: State | None, option: Option) -> bool:
+        """Tell whether an earlier marking on the way was the same but for fewer tokens: it can go on like that."""
+        if before is None or self.net.inclusive:
+            return False
+        reached = before[0] | option.gain
+        state = before
+        while state is not None:
+            lying = state[0] & self.net.live
+            if lying and not lying & ~reached and lying != before[0] & self.net.live:
+                return True
+            state = self.origin[state][0]
+        return False
+
+    def _dead_ends(self) -> Iterator[Flaw]:
+        for state in self.dead:
+            waiting = {}
+            for place in bits(state[0] & self.net.live):
+                cluster = self.net.of_place.get(place)
+                if cluster is not None:
+                    waiting[cluster.node] = cluster
+            circle = [node for node, cluster in waiting.items() if cluster.reach]
+            for node, cluster in waiting.items():
+                missing = [flow.source for flow in node.incoming if not state[0] & self.net.on.get(flow, 0)]
+                if circle and node not in circle:
+                    continue
+                rule = "or-join-circle" if circle else "deadlock"
+                others = [each for each in circle if each is not node] if circle else missing
+                yield Flaw(rule, node, self.net.graph.scope, self._way(state), tuple(others))
+
+    def _circles(self) -> Iterator[Flaw]:
+        """Return the states from which no end can be reached, though something can always happen."""
+        before: dict[State, list[State]] = {}
+        for state, following in self.after.items():
+            for each in following:
+                before.setdefault(each, []).append(state)
+        ahead = [*self.over, *self.dead, *(state for state, _, _ in self.twice if state is not None)]
+        ending = set(ahead)
+        while ahead:
+            for state in before.get(ahead.pop(), ()):
+                if state not in ending:
+                    ending.add(state)
+                    ahead.append(state)
+        lost = next((state for state in self.origin if state not in ending and state in self.after), None)
+        if lost is not None:
+            yield Flaw("livelock", self._node_of(lost), self.net.graph.scope, self._way(lost) + self._round(lost))
+
+    def _node_of(self, state: State) -> Node | None:
+        owners = (self.net.places[place] for place in bits(state[0] & self.net.live))
+        return next(iter(sorted(owners, key=lambda node: node.kind.endswith("Gateway"))), None)
+
+    def _round(self, state: State) -> tuple[str, ...]:
+        """Return one way from a state back to itself or into another that was seen: the circle, for the eye."""
+        ids: list[str] = []
+        seen: set[State] = set()
+        while state not in seen and self.after.get(state):
+            seen.add(state)
+            following = self.after[state][0]
+            ids.extend(self._step(state, following))
+            state = following
+        return tuple(ids)
+
+    def _step(self, state: State, following: State) -> tuple[str, ...]:
+        for cluster in self._open(state[0]):
+            for option in cluster.options:
+                rest = state[0] & ~(option.beside or cluster.taken(state[0]))
+                if not option.kills and (rest | option.gain) == following[0]:
+                    return option.path
+        return ()
+
+    def _called_off(self) -> Iterator[Flaw]:
+        for state, option, left in self.killed:
+            nodes = dict.fromkeys(self.net.places[place] for place in bits(left))
+            way = self._way(state, option)
+            yield Flaw(
+                "terminate-kills-parallel-branch", option.nodes[-1], self.net.graph.scope, way, tuple(nodes)
+            )
+
+
+_SCOPES = (*SUB_PROCESSES, "callActivity")
+_rank: Callable[[Cluster], int] = lambda cluster: cluster.rank  # noqa: E731

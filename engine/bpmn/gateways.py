@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from SpiffWorkflow.task import Task
 
 
+#: kept with the place that went on from a join: the ids of the places it has brought together
+_JOINED = "joined"
+
+
 class Condition(Operator):
     """The condition of a sequence flow: true or false, never merely truthy."""
 
@@ -40,29 +44,41 @@ class _Join(UnstructuredJoin):
     """
 
     def _run_hook(self, my_task: Task) -> bool:
-        arrived = [task for task in self._arrived(my_task) if task is my_task or task._state & TaskState.FINISHED_MASK]
-        if len(arrived) > 1:
-            base = _parting(arrived)
+        joined = self._joined(my_task)
+        if len(joined) > 1:
+            base = _parting(joined)
             data = json_copy(base.data)
-            for task in sorted(arrived, key=lambda task: task.parent.last_state_change):
+            for task in sorted(joined, key=lambda task: task.parent.last_state_change):
                 data = merged(data, changes(base.data, task.parent.data))
             my_task.data = json_copy(data)
+        my_task.internal_data[_JOINED] = [task.id.hex for task in joined]
+        self._keep_waiting(my_task)
         return True
 
     def _arrived(self, my_task: Task) -> list[Task]:
-        """Return every place where a branch of this round has arrived, this one included.
+        """Return every place where a branch has arrived and has not been joined yet, this one included.
 
         A flow that comes back passes the join again. Bare SpiffWorkflow counts branches of earlier rounds as arrived:
         from the second round on, the first branch opens the join and what follows runs twice.
         """
-        last_round = my_task.find_ancestor(self.name)
-        return [
-            task
-            for task in my_task.workflow.tasks.values()
-            if task.task_spec is self
-            and task.parent._state == TaskState.COMPLETED
-            and task.find_ancestor(self.name) is last_round
-        ]
+        places = [task for task in my_task.workflow.tasks.values() if task.task_spec is self]
+        joined = {id for task in places for id in task.internal_data.get(_JOINED, ())}
+        return [task for task in places if task.parent._state == TaskState.COMPLETED and task.id.hex not in joined]
+
+    def _joined(self, my_task: Task) -> list[Task]:
+        """Return what goes on from here as one: of each flow that comes in, the branch that arrived first."""
+        first: dict[TaskSpec, Task] = {}
+        for task in sorted(self._arrived(my_task), key=lambda task: task.parent.last_state_change):
+            first.setdefault(task.parent.task_spec, task)
+        # Where two have come in by one flow, the place that goes on takes the earlier one's turn.
+        return [*{task.id: task for task in (*first.values(), my_task)}.values()]
+
+    def _keep_waiting(self, my_task: Task) -> None:
+        """Let a branch that came a second time by the same flow go on waiting: it is not to be lost."""
+        left = self._arrived(my_task)
+        if left and not any(task._state & TaskState.NOT_FINISHED_MASK for task in left):
+            left[-1]._set_state(TaskState.WAITING)
+            self._predict(left[-1], mask=TaskState.NOT_FINISHED_MASK)
 
 
 def _ancestors(task: Task) -> list[Task]:

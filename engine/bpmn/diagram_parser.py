@@ -11,9 +11,10 @@ from SpiffWorkflow.bpmn.parser.task_parsers import ConditionalGatewayParser, Sub
 from SpiffWorkflow.bpmn.parser.TaskParser import TaskParser
 from SpiffWorkflow.bpmn.parser.util import full_tag
 from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
+from SpiffWorkflow.bpmn.specs.control import BoundaryEventSplit
 from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.simple import NoneEventDefinition
+from SpiffWorkflow.bpmn.specs.event_definitions.simple import CancelEventDefinition, NoneEventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.timer import CycleTimerEventDefinition
 
 from engine.bpmn.document import CAMUNDA
@@ -29,7 +30,14 @@ from engine.bpmn.elements import (
     StandardLoop,
 )
 from engine.bpmn.expressions import Expression, ExpressionError, parse
-from engine.bpmn.gateways import Condition, ExclusiveGateway, InclusiveGateway, ParallelGateway, ProcessSpec
+from engine.bpmn.gateways import (
+    BoundaryJoin,
+    Condition,
+    ExclusiveGateway,
+    InclusiveGateway,
+    ParallelGateway,
+    ProcessSpec,
+)
 from engine.bpmn.timers import Timer
 
 if TYPE_CHECKING:
@@ -79,6 +87,23 @@ class _Element:
         error.id = node.get("id") or self.bpmn_id
         error.line_number = node.sourceline
         raise error
+
+    def _add_boundary_event(self, children: list[etree._Element]) -> BoundaryEventSplit:
+        """Wrap the activity and its boundary events; as SpiffWorkflow does, but for the join."""
+        name, lane = self.bpmn_id, self.task.lane
+        split = BoundaryEventSplit(self.spec, f"{name}.BoundaryEventSplit", lane=lane)
+        join = BoundaryJoin(
+            self.spec, f"{name}.BoundaryEventJoin", lane=lane, split_task=split.name, cancel=True
+        )
+        split.connect(self.task)
+        self.task.connect(join)
+        for event in children:
+            child = self.process_parser.parse_node(event)
+            if isinstance(child.event_definition, CancelEventDefinition) and not getattr(self.task, "transaction", False):
+                self.refuse("取消事件只能挂在事务子流程上", event)
+            split.connect(child)
+            child.connect(join)
+        return split
 
     def _add_loop_task(self, loop_characteristics: etree._Element) -> None:
         super()._add_loop_task(loop_characteristics)

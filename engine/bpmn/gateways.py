@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from SpiffWorkflow.bpmn.specs import defaults
 from SpiffWorkflow.bpmn.specs.bpmn_process_spec import BpmnProcessSpec
-from SpiffWorkflow.bpmn.specs.control import BpmnStartTask, SimpleBpmnTask, _EndJoin
+from SpiffWorkflow.bpmn.specs.control import BoundaryEventJoin, BpmnStartTask, SimpleBpmnTask, _EndJoin
 from SpiffWorkflow.bpmn.specs.mixins.unstructured_join import UnstructuredJoin
 from SpiffWorkflow.operators import Operator
 from SpiffWorkflow.specs.base import TaskSpec
@@ -179,6 +179,22 @@ class ParallelGateway(_Join, defaults.ParallelGateway):
         # A flow that comes back to the gateway from behind it cannot arrive together with the others.
         back = {spec for spec in self.inputs if self._wf_spec.start not in _reaching([spec], self)}
         return bool(back & arrived) or back.issuperset(missing)
+
+
+class BoundaryJoin(BoundaryEventJoin):
+    """Closes an activity with its boundary events: what is left of them is called off.
+
+    Where a boundary event leads straight back to its activity, SpiffWorkflow's own also closes the join of the round
+    that has just begun; from then on nothing calls that round's activity off, and it is open twice.
+    """
+
+    def _find_tasks(self, my_task: Task) -> list[Task]:
+        split = my_task.find_ancestor(self.split_task)
+        return [
+            task
+            for task in my_task.workflow.tasks.values()
+            if task.task_spec is self and task.find_ancestor(self.split_task) is split
+        ]
 
 
 class EndJoin(_Join, _EndJoin):

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.bpmn.package import Package
-from engine.bpmn.rules import RULES, Rule, World, binding, domain, loading, package_rule, rule, structure, support
+from engine.bpmn.rules import (
+    RULES,
+    Rule,
+    World,
+    binding,
+    domain,
+    loading,
+    package_rule,
+    rule,
+    soundness,
+    structure,
+    support,
+)
 from engine.bpmn.rules.subject import Place, Subject
 from engine.model import Finding
 
 __all__ = ["RULES", "World", "lint", "package_rule", "rule"]
 
 #: the modules that hold the rules
-CATALOGUE = (loading, support, structure, binding, domain)
+CATALOGUE = (loading, support, structure, binding, soundness, domain)
 
 
 def lint(package: Package, world: World) -> list[Finding]:

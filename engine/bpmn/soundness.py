@@ -405,30 +405,35 @@ class Exploration:
                     ahead.append(state)
         lost = next((state for state in self.origin if state not in ending and state in self.after), None)
         if lost is not None:
-            yield Flaw("livelock", self._node_of(lost), self.net.graph.scope, self._way(lost) + self._round(lost))
+            path, nodes = self._round(lost)
+            yield Flaw("livelock", self._node_of(lost), self.net.graph.scope, self._way(lost) + path, nodes)
 
     def _node_of(self, state: State) -> Node | None:
         owners = (self.net.places[place] for place in bits(state[0] & self.net.live))
         return next(iter(sorted(owners, key=lambda node: node.kind.endswith("Gateway"))), None)
 
-    def _round(self, state: State) -> tuple[str, ...]:
-        """Return one way from a state back to itself or into another that was seen: the circle, for the eye."""
-        ids: list[str] = []
+    def _round(self, state: State) -> tuple[tuple[str, ...], tuple[Node, ...]]:
+        """Return one way from a state back into one that was seen, the circle for the eye, and its nodes."""
+        steps: list[tuple[State, Option]] = []
         seen: set[State] = set()
         while state not in seen and self.after.get(state):
             seen.add(state)
             following = self.after[state][0]
-            ids.extend(self._step(state, following))
+            steps.append((state, self._step(state, following)))
             state = following
-        return tuple(ids)
+        circle = next((index for index, (before, _) in enumerate(steps) if before == state), 0)
+        nodes = (node for _, option in steps[circle:] for node in option.nodes)
+        return tuple(id for _, option in steps for id in option.path), tuple(dict.fromkeys(nodes))
 
-    def _step(self, state: State, following: State) -> tuple[str, ...]:
-        for cluster in self._open(state[0]):
+    def _step(self, state: State, following: State) -> Option:
+        """Return what led from a state to one that follows it."""
+        marking = state[0]
+        for cluster in self._open(marking):
             for option in cluster.options:
-                rest = state[0] & ~(option.beside or cluster.taken(state[0]))
+                rest = marking & ~(option.beside or cluster.taken(marking))
                 if not option.kills and (rest | option.gain) == following[0]:
-                    return option.path
-        return ()
+                    return option
+        raise LookupError("the markings do not follow each other")
 
     def _called_off(self) -> Iterator[Flaw]:
         for state, option, left in self.killed:

@@ -66,6 +66,17 @@ class RandomProcess:
             scopes.extend(scope.inner.values())
         return found
 
+    def called_off(self, passed: set[str]) -> set[str]:
+        """Return what may have been called off by the boundary events that were passed."""
+        scopes = [self.main]
+        found: set[str] = set()
+        for scope in scopes:
+            for id, (kind, host) in scope.nodes.items():
+                if kind in ("interrupt", "caught") and id in passed:
+                    found |= {host, *self.inside.get(host, ())}
+            scopes.extend(scope.inner.values())
+        return found
+
     # Building.
 
     def _id(self, kind: str) -> str:

@@ -104,24 +104,6 @@ def is_connected(diagram: Diagram) -> Iterator[Place]:
             yield diagram.at(node, f"{title(node)}没有接上任何流向。", "请连上流向，或者删去它。")
 
 
-@rule("dead-activity")
-def is_reached(diagram: Diagram) -> Iterator[Place]:
-    """What cannot be reached from a start event is never done; SpiffWorkflow drops it without a word."""
-    for scope in diagram.scopes:
-        first = [node.get("id", "") for node in _starts(diagram.children(scope))]
-        if not first:
-            continue
-        after = diagram.successors(scope)
-        lost = after.keys() - _reached(first, after)
-        nodes = [node for node in diagram.children(scope) if node.get("id") in lost]
-        followers = {target for id in lost for target in after[id]}
-        # What follows a lost node is lost with it; it is said once, where it begins.
-        for node in [node for node in nodes if node.get("id") not in followers] or nodes[:1]:
-            if _entering(diagram, node) or _leaving(diagram, node):
-                message = f"从开始事件走不到{title(node)}，它和只接在它后面的步骤永远不会执行。"
-                yield diagram.at(node, message, "请从前面的步骤连过来，或者删去它。")
-
-
 @rule("no-implicit-end", aliases=("no-implicit-end",))
 def ends_at_an_end_event(diagram: Diagram) -> Iterator[Place]:
     """A way that stops without an end event leaves open how the matter came out."""
@@ -130,22 +112,6 @@ def ends_at_an_end_event(diagram: Diagram) -> Iterator[Place]:
         if stops and _entering(diagram, node):
             message = f"{title(node)}后面没有流向，走不到结束事件。"
             yield diagram.at(node, message, "请连到下一步，或者连到一个结束事件。")
-
-
-@rule("livelock")
-def comes_to_an_end(diagram: Diagram) -> Iterator[Place]:
-    """A way that only goes round in circles never comes to an end."""
-    for scope in diagram.scopes:
-        after = diagram.successors(scope)
-        before: dict[str, list[str]] = {id: [] for id in after}
-        for id, targets in after.items():
-            for target in targets:
-                before[target].append(id)
-        finite = _reached([id for id, targets in after.items() if not targets], before)
-        circling = [node for node in diagram.children(scope) if node.get("id") in after.keys() - finite]
-        if circling:
-            message = f"{listed(map(title, circling))}一直绕圈，走不到结束事件。"
-            yield diagram.at(circling[0], message, "请给其中一步画一条通到结束事件的流向。")
 
 
 @rule("default-flow-invalid")
@@ -257,14 +223,3 @@ def _leaving(diagram: Diagram, node: etree._Element) -> list[etree._Element]:
 
 def _condition(flow: etree._Element) -> str:
     return "".join((each.text or "").strip() for each in flow.iterchildren(bpmn("conditionExpression")))
-
-
-def _reached(first: Iterable[str], ways: Mapping[str, list[str]]) -> set[str]:
-    reached: set[str] = set()
-    ahead = list(first)
-    while ahead:
-        id = ahead.pop()
-        if id not in reached:
-            reached.add(id)
-            ahead.extend(ways.get(id, ()))
-    return reached

@@ -15,6 +15,7 @@ from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
 from engine.bpmn.form import Form, FormError
 from engine.bpmn.package import Package
 from engine.bpmn.rules import World
+from engine.bpmn.soundness import Flaw, Prover
 from engine.model import ProcessFacts
 
 SCOPES = ("process", "subProcess", "transaction", "adHocSubProcess")
@@ -180,6 +181,11 @@ class Diagram:
         """Node id → the flows that enter it."""
         return self._grouped("targetRef")
 
+    @cached_property
+    def flaws(self) -> list[Flaw]:
+        """What the proof of each process in the diagram has found."""
+        return [flaw for process in self.processes for flaw in self.subject.prover.prove(process).flaws]
+
     def _grouped(self, end: str) -> dict[str, list[etree._Element]]:
         flows: dict[str, list[etree._Element]] = {}
         for flow in self.flows:
@@ -265,6 +271,11 @@ class Subject:
     def process_ids(self) -> Mapping[str, Diagram]:
         """Process id → the diagram it is drawn in."""
         return {p.get("id", ""): diagram for diagram in self.diagrams for p in diagram.processes}
+
+    @cached_property
+    def prover(self) -> Prover:
+        processes = (process for diagram in self.diagrams for process in diagram.processes)
+        return Prover({process.get("id", ""): process for process in processes})
 
     @cached_property
     def node_ids(self) -> frozenset[str]:

@@ -8,10 +8,11 @@ sets): what can hang, hangs in that order too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lxml import etree
 
+from engine.bpmn.feasibility import Feasibility, Sources
 from engine.bpmn.flow_graph import SUB_PROCESSES, FlowGraph, Node
 from engine.bpmn.token_game import Cluster, Net, Option, Outcomes, bits, is_at_once
 
@@ -56,9 +57,16 @@ class Proof:
 class Prover:
     """Proves processes that call each other, each once."""
 
-    def __init__(self, processes: Mapping[str, etree._Element], limit: int = MAX_MARKINGS) -> None:
+    def __init__(
+        self,
+        processes: Mapping[str, etree._Element],
+        sources: Mapping[etree._Element, Sources] | None = None,
+        limit: int = MAX_MARKINGS,
+    ) -> None:
         #: process id → process, of all diagrams of a package
         self._processes = processes
+        #: root of a diagram → where its values come from
+        self._sources = sources or {}
         self._limit = limit
         self._proofs: dict[etree._Element, Proof] = {}
         self._under_way: set[etree._Element] = set()
@@ -78,15 +86,29 @@ class Prover:
         for node in graph.nodes:
             if node.kind == "callActivity":
                 outcomes[node] = self._called(node)
-        net = Net(graph, outcomes)
-        explored = Exploration(net, self._limit)
-        explored.run()
+        explored = self._told_apart(Net(graph, outcomes))
         flaws = list(explored.flaws())
         for node, proof in inner.items():
-            flaws += [_seen_from(explored.way_to(node), flaw, node) for flaw in proof.flaws]
+            way = () if node.is_event_sub_process else explored.way_into(node)
+            # What is wrong inside does not matter where nothing ever leads to.
+            flaws += [] if way is None else [_seen_from((*way, node.id), flaw) for flaw in proof.flaws]
         for proof in (proof for node, proof in inner.items() if node.is_event_sub_process):
             explored.errors |= proof.outcomes.errors
         return Proof(flaws, explored.outcomes(), explored.size + sum(proof.markings for proof in inner.values()))
+
+    def _told_apart(self, net: Net) -> Exploration:
+        """Explore with every answer free; where that goes wrong, once more without the answers that cannot be."""
+        explored = Exploration(net, self._limit)
+        explored.run()
+        sources = self._sources.get(net.graph.scope.getroottree().getroot())
+        if sources is None or not any(explored.flaws()):
+            return explored
+        feasibility = Feasibility(net.graph, sources)
+        if not feasibility.knows_anything:
+            return explored
+        closer = Exploration(net, self._limit, feasibility)
+        closer.run()
+        return closer if closer.complete else explored
 
     def _called(self, node: Node) -> Outcomes:
         process = self._processes.get(node.element.get("calledElement", "").rpartition(":")[2])
@@ -95,11 +117,9 @@ class Prover:
         return self.prove(process).outcomes
 
 
-def _seen_from(way: tuple[str, ...] | None, flaw: Flaw, node: Node) -> Flaw:
+def _seen_from(way: tuple[str, ...], flaw: Flaw) -> Flaw:
     """Put the way to a sub-process before the way inside it."""
-    if not flaw.path:
-        return flaw
-    return Flaw(flaw.rule, flaw.node, flaw.scope, (*(way or ()), node.id, *flaw.path), flaw.others)
+    return replace(flaw, path=(*way, *flaw.path)) if flaw.path else flaw
 
 
 @dataclass(eq=False)
@@ -108,6 +128,8 @@ class Exploration:
 
     net: Net
     limit: int
+    #: None: every answer of a gateway is possible
+    feasibility: Feasibility | None = None
     #: state → how it was first reached: (state before, what happened), None for a beginning
     origin: dict[State, tuple[State | None, Option]] = field(default_factory=dict)
     #: state → what follows it
@@ -241,7 +263,7 @@ class Exploration:
 
     def _fire(self, state: State, cluster: Cluster, after: list[State]) -> bool:
         """Let everything happen that a cluster may do; return whether it led to a state not seen before."""
-        marking, known = state
+        marking, before = state
         new = False
         for option in cluster.options:
             if option.beside:
@@ -250,6 +272,9 @@ class Exploration:
                 rest = marking & ~option.beside
             else:
                 rest = marking & ~cluster.taken(marking)
+            known = self.feasibility.after(option, before) if self.feasibility else before
+            if known is None:
+                continue
             if option.kills:
                 new |= self._kill(state, option, rest & self.net.live, after)
                 continue
@@ -315,9 +340,11 @@ class Exploration:
     def _origin(self, state: State) -> Option:
         return self.origin[state][1]
 
-    def way_to(self, node: Node) -> tuple[str, ...] | None:
-        """Return the shortest known way to a node being entered; None when it is never passed."""
-        return self._way(self.passed[node]) if node in self.passed else None
+    def way_into(self, node: Node) -> tuple[str, ...] | None:
+        """Return a way on which a sub-process is entered; None when it never is."""
+        place = self.net.at.get(node, 0)
+        state = next((state for state in self.origin if state[0] & place), None)
+        return None if state is None else self._way(state)
 
     def _way(self, state: State | None, *more: Option) -> tuple[str, ...]:
         steps = [option.path for option in reversed(more)]
@@ -330,8 +357,9 @@ class Exploration:
         """Return what goes wrong, each kind once at each place."""
         said: set[tuple[str, Node | None]] = set()
         for flaw in self._flaws():
-            if (flaw.rule, flaw.node) not in said:
-                said.add((flaw.rule, flaw.node))
+            kind = "lack-of-sync" if flaw.rule == "unbounded" else flaw.rule
+            if (kind, flaw.node) not in said:
+                said.add((kind, flaw.node))
                 yield flaw
 
     def _flaws(self) -> Iterator[Flaw]:
@@ -350,7 +378,9 @@ class Exploration:
         yield from self._called_off()
 
     def _is_dead(self, node: Node) -> bool:
-        return node not in self.passed and not node.is_event_sub_process
+        """Tell whether a node is never passed though what comes before it is: what follows it is dead with it."""
+        before = [flow.source for flow in node.incoming] + ([node.host] if node.host is not None else [])
+        return node not in self.passed and any(each in self.passed for each in before)
 
     def _two_tokens(self) -> Iterator[Flaw]:
         for before, option, places in self.twice:

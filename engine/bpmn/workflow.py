@@ -213,9 +213,6 @@ class Workflow:
             spec = getattr(error, "task_spec", None)
             element = getattr(spec, "bpmn_id", None) or getattr(spec, "name", "")
             raise StepFailed(element, f"流程引擎走不下去：{error.args[0]}") from error
-        except RecursionError as error:
-            # SpiffWorkflow looks ahead along the flows; round a circle without any choice it never comes to an end.
-            raise StepFailed("", "流程在原地打转，走不到结束") from error
         # get_events() hands each event out once: whatever is not taken now is lost.
         for event in self._tree.get_events():
             if isinstance(event.event_definition, MessageEventDefinition):

@@ -12,6 +12,7 @@ from lxml import etree
 from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
+from engine.bpmn.feasibility import Sources
 from engine.bpmn.form import Form, FormError
 from engine.bpmn.package import Package
 from engine.bpmn.rules import World
@@ -274,8 +275,13 @@ class Subject:
 
     @cached_property
     def prover(self) -> Prover:
+        """Proves the processes of the package, each once."""
         processes = (process for diagram in self.diagrams for process in diagram.processes)
-        return Prover({process.get("id", ""): process for process in processes})
+        sources = {
+            diagram.root: Sources(self.forms, self.tables, PurePosixPath(diagram.file).parent.as_posix())
+            for diagram in self.diagrams
+        }
+        return Prover({process.get("id", ""): process for process in processes}, sources)
 
     @cached_property
     def node_ids(self) -> frozenset[str]:

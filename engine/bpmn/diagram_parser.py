@@ -92,14 +92,14 @@ class _Element:
         """Wrap the activity and its boundary events; as SpiffWorkflow does, but for the join."""
         name, lane = self.bpmn_id, self.task.lane
         split = BoundaryEventSplit(self.spec, f"{name}.BoundaryEventSplit", lane=lane)
-        join = BoundaryJoin(
-            self.spec, f"{name}.BoundaryEventJoin", lane=lane, split_task=split.name, cancel=True
-        )
+        join = BoundaryJoin(self.spec, f"{name}.BoundaryEventJoin", lane=lane, split_task=split.name, cancel=True)
         split.connect(self.task)
         self.task.connect(join)
         for event in children:
             child = self.process_parser.parse_node(event)
-            if isinstance(child.event_definition, CancelEventDefinition) and not getattr(self.task, "transaction", False):
+            if isinstance(child.event_definition, CancelEventDefinition) and not getattr(
+                self.task, "transaction", False
+            ):
                 self.refuse("取消事件只能挂在事务子流程上", event)
             split.connect(child)
             child.connect(join)

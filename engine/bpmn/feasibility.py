@@ -56,8 +56,7 @@ class Feasibility:
             barred = used
         #: node → data key → values, None for any
         self._writes = {
-            node: {key: values for key, values in keys.items() if _root(key) in used}
-            for node, keys in written.items()
+            node: {key: values for key, values in keys.items() if _root(key) in used} for node, keys in written.items()
         }
         self._kept = used - barred
 
@@ -65,7 +64,9 @@ class Feasibility:
     def knows_anything(self) -> bool:
         """Tell whether some value that a condition reads can be known."""
         return any(
-            values is not None and _root(key) in self._kept for keys in self._writes.values() for key, values in keys.items()
+            values is not None and _root(key) in self._kept
+            for keys in self._writes.values()
+            for key, values in keys.items()
         )
 
     def after(self, option: Option, known: Known) -> Known | None:
@@ -100,7 +101,9 @@ class Feasibility:
         if not keys or cases > _MOST_CASES:
             return known
         possible = [
-            case for case in product(*(sorted(told[key], key=repr) for key in keys)) if self._takes(node, flows, keys, case)
+            case
+            for case in product(*(sorted(told[key], key=repr) for key in keys))
+            if self._takes(node, flows, keys, case)
         ]
         if not possible:
             return None
@@ -167,7 +170,10 @@ class Feasibility:
         single = node.element.get(f"{{{CAMUNDA}}}mapDecisionResult") == "singleEntry" and len(table.outputs) == 1
         for index, output in enumerate(table.outputs):
             values = [_constant(row.results[index]) for row in table.rules]
-            yield result if single else f"{result}.{output.name}", None if None in values else Values(v for (v,) in values)
+            yield (
+                result if single else f"{result}.{output.name}",
+                None if None in values else Values(v for (v,) in values),
+            )
 
 
 def _answers(asked: Field) -> Values | None:

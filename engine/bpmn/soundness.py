@@ -213,23 +213,22 @@ class Exploration:
         return None
 
     def _is_apart(self, marking: int, cluster: Cluster) -> bool:
-        """Tell whether, while the cluster stands still, no end that calls off everything can come from elsewhere.
+        """Tell whether the cluster and all else can go on, each by itself, without the one calling off the other.
 
-        Nor may an inclusive gateway be reached from either side: it looks at all tokens.
+        Nor may either come to an inclusive gateway: it looks at all tokens.
         """
         own = cluster.take & marking
         rest = marking & self.net.live & ~own
-        if self._disturbs(rest, own, kills=True):
-            return False
-        if any(option.kills for option in cluster.options):
-            return False
-        return not self.net.inclusive or not self._disturbs(own, rest, kills=False)
+        return not self._disturbs(rest, own) and not self._disturbs(own, rest)
 
-    def _disturbs(self, moving: int, still: int, *, kills: bool) -> bool:
+    def _disturbs(self, moving: int, still: int) -> bool:
         """Tell whether tokens, with others standing still, may reach an inclusive gateway or an end that kills."""
         key = (moving, still if self.net.inclusive else 0)
-        if kills and key in self._closures:
-            return self._closures[key]
+        if key not in self._closures:
+            self._closures[key] = self._may_disturb(moving, still)
+        return self._closures[key]
+
+    def _may_disturb(self, moving: int, still: int) -> bool:
         reached, found = moving, False
         ahead = list(bits(moving))
         tried: set[Cluster] = set()
@@ -242,12 +241,10 @@ class Exploration:
                 found = not self._holds_up(cluster, reached, still)
                 continue
             for option in cluster.options:
-                found = found or (kills and bool(option.kills))
+                found = found or bool(option.kills)
                 gained = option.gain & self.net.live & ~reached
                 reached |= gained
                 ahead.extend(bits(gained))
-        if kills:
-            self._closures[key] = found
         return found
 
     @staticmethod
@@ -371,9 +368,7 @@ class Exploration:
         else:
             found += self._circles()
             if not found and not any(place & state[0] for state in self.after for place in [self.net.stuck]):
-                found += [
-                    Flaw("dead-activity", node, scope) for node in self.net.graph.nodes if self._is_dead(node)
-                ]
+                found += [Flaw("dead-activity", node, scope) for node in self.net.graph.nodes if self._is_dead(node)]
         yield from found
         yield from self._called_off()
 
@@ -412,7 +407,7 @@ class Exploration:
                 if cluster is not None:
                     waiting[cluster.node] = cluster
             circle = [node for node, cluster in waiting.items() if cluster.reach]
-            for node, cluster in waiting.items():
+            for node in waiting:
                 missing = [flow.source for flow in node.incoming if not state[0] & self.net.on.get(flow, 0)]
                 if circle and node not in circle:
                     continue
@@ -469,9 +464,7 @@ class Exploration:
         for state, option, left in self.killed:
             nodes = dict.fromkeys(self.net.places[place] for place in bits(left))
             way = self._way(state, option)
-            yield Flaw(
-                "terminate-kills-parallel-branch", option.nodes[-1], self.net.graph.scope, way, tuple(nodes)
-            )
+            yield Flaw("terminate-kills-parallel-branch", option.nodes[-1], self.net.graph.scope, way, tuple(nodes))
 
 
 _SCOPES = (*SUB_PROCESSES, "callActivity")

@@ -28,7 +28,6 @@ class Walk:
         self.random = random
         self.choices = choices
         self.gateway_of = {flow: gateway for gateway, flows in choices.items() for flow in flows}
-        self.kinds = {}
         self.failed: StepFailed | None = None
         self.passed: Counter = Counter()
         self.cancelled: list[str] = []
@@ -94,16 +93,23 @@ class Walk:
 
     def _note(self) -> None:
         if self.workflow is not None:
-            for passed in self.workflow._tree.passed:
+            for passed in self.workflow.take_passed():
                 if passed.kind == "cancelled":
                     self.cancelled.append(passed.element)
                 else:
                     self.passed[passed.element] += 1
-            self.workflow._tree.passed = []
+
+    @property
+    def finished(self) -> bool:
+        return self.failed is None and self.workflow.finished
+
+    @property
+    def refused(self) -> bool:
+        return self.workflow is not None and self.workflow.refusal is not None
 
     @property
     def over(self) -> bool:
-        return self.failed is not None or self.workflow.finished
+        return self.failed is not None or self.finished
 
     def follow(self, path) -> None:
         """Do what people and messages do on the path, in its order."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.bpmn.diagrams import flows, package, process
 from engine.bpmn.package import Package
+from tests.bpmn.diagrams import flows, package, process
 
 GATEWAYS = {"xor": "exclusiveGateway", "and": "parallelGateway", "or": "inclusiveGateway"}
 BOTH_WAYS = ("xor", "or")
@@ -226,6 +226,7 @@ class RandomProcess:
 
     def _element(self, scope: Scope, id: str, kind: str, more: str) -> str:
         message = f'<messageEventDefinition messageRef="M_{id}"/>'
+        on = f'<boundaryEvent id="{id}" attachedToRef="{more}"'
         written = {
             "start": f'<startEvent id="{id}"/>',
             "end": f'<endEvent id="{id}"/>',
@@ -237,9 +238,9 @@ class RandomProcess:
             "service": f'<serviceTask id="{id}" camunda:type="external" camunda:topic="t"/>',
             "throw": f'<intermediateThrowEvent id="{id}"/>',
             "race": f'<eventBasedGateway id="{id}"/>',
-            "interrupt": f'<boundaryEvent id="{id}" attachedToRef="{more}">{message}</boundaryEvent>',
-            "caught": f'<boundaryEvent id="{id}" attachedToRef="{more}"><errorEventDefinition/></boundaryEvent>',
-            "beside": f'<boundaryEvent id="{id}" attachedToRef="{more}" cancelActivity="false">{message}</boundaryEvent>',
+            "interrupt": f"{on}>{message}</boundaryEvent>",
+            "caught": f"{on}><errorEventDefinition/></boundaryEvent>",
+            "beside": f'{on} cancelActivity="false">{message}</boundaryEvent>',
         }
         if kind in GATEWAYS:
             return f'<{GATEWAYS[kind]} id="{id}"/>'

@@ -115,7 +115,8 @@ def is_proved(diagram: Diagram) -> Iterator[Place]:
             message = f"{_title(flaw)}往下怎么走判断不了，没有证明这个流程走得到结束。"
             yield _place(diagram, flaw, message, "请改用排他网关、并行网关，每个网关最多分六路。")
         else:
-            message = f"{full_title(flaw.scope)}同时走的路太多，看了 {MAX_MARKINGS:,} 种情况还没有看完，没有证明它走得到结束。"
+            seen = f"看了 {MAX_MARKINGS:,} 种情况还没有看完"
+            message = f"{full_title(flaw.scope)}同时走的路太多，{seen}，没有证明它走得到结束。"
             yield diagram.at(flaw.scope, message, "请把同时走的几段各画成一个子流程。")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
 from engine.bpmn.rules import rule
-from engine.bpmn.rules.subject import Diagram, Place, bpmn, full_title, kind, listed, title
+from engine.bpmn.rules.subject import Diagram, Place, bpmn, full_title, kind, title
 
 _NAMELESS = ("parallelGateway", "eventBasedGateway", "subProcess")
 _WAITING = ("intermediateCatchEvent", "receiveTask")

@@ -13,6 +13,7 @@ from engine.bpmn.rules import (
     domain,
     loading,
     package_rule,
+    paths,
     rule,
     soundness,
     structure,
@@ -24,7 +25,7 @@ from engine.model import Finding
 __all__ = ["RULES", "World", "lint", "package_rule", "rule"]
 
 #: the modules that hold the rules
-CATALOGUE = (loading, support, structure, binding, soundness, domain)
+CATALOGUE = (loading, support, structure, binding, soundness, domain, paths)
 
 
 def lint(package: Package, world: World) -> list[Finding]:

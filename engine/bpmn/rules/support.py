@@ -101,6 +101,7 @@ _FACTS = {
     "riskPoint": "grade text control",
     "disclose": "fields level",
     "separate": "from",
+    "after": "from",
     "hold": "reason",
 }
 _ID = re.compile(r"[^\W\d][\w.\-]*")

@@ -139,8 +139,8 @@ class _Element:
         return {node.get("name"): self.parameter(node) for node in self.parameters("input")}
 
     def parameters(self, direction: str) -> list[etree._Element]:
-        place = f"./bpmn:extensionElements/camunda:inputOutput/camunda:{direction}Parameter"
-        return self.node.xpath(place, namespaces={**self.nsmap, "camunda": CAMUNDA})
+        place = f"{full_tag('extensionElements')}/{_C}inputOutput/{_C}{direction}Parameter"
+        return self.node.findall(place)
 
     def parameter(self, node: etree._Element) -> str:
         if len(node):

@@ -153,6 +153,7 @@ class Exploration:
         self._closures: dict[tuple[int, int], bool] = {}
         self._alone = not (self.net.kills or self.net.inclusive)
         self._at_once = sum({c.take for c in self.net.clusters if c.at_once and c.take.bit_count() == 1})
+        self._on_joins = sum(self.net.on.values())
         self._joins = [c for c in self.net.clusters if c.take.bit_count() > 1 or c.reach]
 
     @property
@@ -223,18 +224,20 @@ class Exploration:
 
     def _disturbs(self, moving: int, still: int) -> bool:
         """Tell whether tokens, with others standing still, may reach an inclusive gateway or an end that kills."""
-        key = (moving, still if self.net.inclusive else 0)
+        # A join may open with what already lies there.
+        lying = still & self._on_joins
+        key = (moving, still if self.net.inclusive else lying)
         if key not in self._closures:
-            self._closures[key] = self._may_disturb(moving, still)
+            self._closures[key] = self._may_disturb(moving, still, lying)
         return self._closures[key]
 
-    def _may_disturb(self, moving: int, still: int) -> bool:
+    def _may_disturb(self, moving: int, still: int, lying: int) -> bool:
         reached, found = moving, False
         ahead = list(bits(moving))
         tried: set[Cluster] = set()
         while ahead and not found:
             cluster = self.net.of_place.get(ahead.pop())
-            if cluster is None or cluster in tried or (not cluster.reach and not cluster.is_open(reached)):
+            if cluster is None or cluster in tried or (not cluster.reach and not cluster.is_open(reached | lying)):
                 continue
             tried.add(cluster)
             if cluster.reach:

@@ -713,7 +713,9 @@ def _county() -> World:
     registers = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("registers/*.json")}
     return replace(
         WORLD,
-        roles={role["lane"]: Role(role["code"], tuple(role["incompatible"]), tuple(role["succession"])) for role in roles},
+        roles={
+            role["lane"]: Role(role["code"], tuple(role["incompatible"]), tuple(role["succession"])) for role in roles
+        },
         parameters={parameter["key"]: parameter["value"] for parameter in parameters},
         registers=registers,
         topics=REQUIRED_INPUTS,

@@ -378,7 +378,11 @@ class Exploration:
     def _is_dead(self, node: Node) -> bool:
         """Tell whether a node is never passed though what comes before it is: what follows it is dead with it."""
         before = [flow.source for flow in node.incoming] + ([node.host] if node.host is not None else [])
-        return node not in self.passed and any(each in self.passed for each in before)
+        return not self._is_reached(node) and any(self._is_reached(each) for each in before)
+
+    def _is_reached(self, node: Node) -> bool:
+        """Tell whether a node is passed; a sub-process or call that never comes back is at least entered."""
+        return node in self.passed or (node.kind in _SCOPES and self.way_into(node) is not None)
 
     def _two_tokens(self) -> Iterator[Flaw]:
         for before, option, places in self.twice:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from engine.bpmn import lint as linting
 from engine.bpmn import package as packages
+from engine.bpmn.archive import read_upload, what_is_drawn
 from engine.bpmn.form import Form
 from engine.bpmn.package import Package
 from engine.clock import local_date
@@ -32,7 +33,7 @@ from engine.store.tables import (
     process_instance,
     register,
 )
-from engine.views import Contact, Guide, GuideStep, Item, Version
+from engine.views import Checked, Contact, Guide, GuideStep, Item, Version
 from engine.views import Definition as DefinitionView
 from engine.workdays import workdays_between
 
@@ -43,8 +44,10 @@ USUAL_FROM = 5
 class Repository:
     """Deployments and what is read out of the diagrams in force."""
 
-    def __init__(self, unit_of_work: UnitOfWork) -> None:
+    def __init__(self, unit_of_work: UnitOfWork, library: Path) -> None:
         self._work = unit_of_work
+        #: folder of the items; its ``common`` holds what several of them call
+        self._library = library
         self._loaded: dict[str, Deployed] = {}
         self._by_id: dict[str, Deployed] = {}
         self._rows: dict[str, Row] = {}
@@ -56,6 +59,16 @@ class Repository:
         """Check a package folder against this county's roles, parameters and registers."""
         with self._work.read() as connection:
             return linting.lint(packages.read_folder(path, library=path.parent), self._world(connection, path.name))
+
+    def check(self, name: str, data: bytes) -> Checked:
+        """Check an uploaded diagram or zip archive like a package folder; nothing of it is kept.
+
+        :raises InvalidFile: it is neither.
+        """
+        package = read_upload(name, data, self._library)
+        with self._work.read() as connection:
+            findings = linting.lint(package, replace(self._world(connection, package.id), previous=None))
+        return Checked(*what_is_drawn(package), tuple(findings))
 
     @retried
     def deploy(self, path: Path, *, by: str | None = None) -> Item:

@@ -12,6 +12,7 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.script_engine import StepFailed
+from engine.bpmn.token_tree import OPEN
 from engine.bpmn.workflow import Workflow
 from tests.bpmn.random_processes import RandomProcess
 
@@ -153,12 +154,21 @@ class Walk:
             open_ = Counter(
                 task.task_spec.bpmn_id
                 for task in tree.tasks.values()
-                if task._state & (TaskState.READY | TaskState.WAITING | TaskState.STARTED)
+                if task._state & OPEN
                 and task.task_spec.bpmn_id
                 and not isinstance(task.task_spec, (BoundaryEvent, Join))
             )
             found |= {element for element, count in open_.items() if count > 1}
         return found
+
+    def stuck_at(self, element: str) -> bool:
+        """Tell whether a join waits in a scope in which nothing else is open."""
+        for tree in self.trees():
+            open_ = [task for task in tree.tasks.values() if task._state & OPEN and not tree.completed]
+            acting = [task for task in open_ if not isinstance(task.task_spec, (BoundaryEvent, Join))]
+            if any(task.task_spec.bpmn_id == element for task in open_) and not acting:
+                return True
+        return False
 
     def unrelated_twice(self, element: str) -> bool:
         """Tell whether an element was reached twice in one scope, the second time not because of the first."""

@@ -80,6 +80,9 @@ def _shows(walk: Walk, flaw: Flaw) -> bool:
         return walk.unrelated_twice(flaw.node.id)
     if flaw.rule in WARNINGS:
         return bool(walk.cancelled) or all(node.kind.endswith("Gateway") for node in flaw.others)
+    if walk.stuck_at(flaw.node.id):
+        # Elsewhere people may still be at work.
+        return True
     walk.wander()
     return bool(walk.failed) if flaw.rule != "livelock" else not walk.finished
 

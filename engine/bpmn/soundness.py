@@ -7,6 +7,7 @@ sets): what can hang, hangs in that order too.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -149,7 +150,7 @@ class Exploration:
     complete: bool = True
 
     def __post_init__(self) -> None:
-        self._ahead: list[State] = []
+        self._ahead: deque[State] = deque()
         self._closures: dict[tuple[int, int], bool] = {}
         self._alone = not (self.net.kills or self.net.inclusive)
         self._at_once = sum({c.take for c in self.net.clusters if c.at_once and c.take.bit_count() == 1})
@@ -168,7 +169,7 @@ class Exploration:
             if len(self.origin) > self.limit:
                 self.complete = False
                 return
-            self._expand(self._ahead.pop())
+            self._expand(self._ahead.popleft())
 
     # Exploring.
 
@@ -199,7 +200,7 @@ class Exploration:
         opened += [join for join in self._joins if join.take & marking and join.is_open(marking)]
         if not opened:
             waiting = (of_place.get(place) for place in bits(marking & self.net.live))
-            opened = [cluster for cluster in waiting if cluster is not None and not cluster.at_once]
+            opened = [cluster for cluster in waiting if cluster is not None and not cluster.at_once and cluster.options]
         return sorted(opened, key=_rank) if len(opened) > 1 else opened
 
     def _stubborn(self, marking: int, opened: list[Cluster]) -> Cluster | None:
@@ -438,11 +439,9 @@ class Exploration:
         lost = next((state for state in self.origin if state not in ending and state in self.after), None)
         if lost is not None:
             path, nodes = self._round(lost)
-            yield Flaw("livelock", self._node_of(lost), self.net.graph.scope, self._way(lost) + path, nodes)
-
-    def _node_of(self, state: State) -> Node | None:
-        owners = (self.net.places[place] for place in bits(state[0] & self.net.live))
-        return next(iter(sorted(owners, key=lambda node: node.kind.endswith("Gateway"))), None)
+            # A person's step says more than a gateway.
+            first = min(nodes, key=lambda node: node.kind.endswith("Gateway"), default=None)
+            yield Flaw("livelock", first, self.net.graph.scope, self._way(lost) + path, nodes)
 
     def _round(self, state: State) -> tuple[tuple[str, ...], tuple[Node, ...]]:
         """Return one way from a state back into one that was seen, the circle for the eye, and its nodes."""

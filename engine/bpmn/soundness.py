@@ -18,7 +18,7 @@ from engine.bpmn.flow_graph import SUB_PROCESSES, FlowGraph, Node
 from engine.bpmn.token_game import Cluster, Net, Option, Outcomes, bits, is_at_once
 
 #: markings looked at in one scope before the answer is "not proved"
-MAX_MARKINGS = 4_000
+MAX_MARKINGS = 8_000
 
 #: (marking, what is known of the data)
 State = tuple[int, tuple]

@@ -11,6 +11,8 @@ from engine.bpmn.rules.subject import Diagram, Place, full_title, listed, title
 from engine.bpmn.soundness import MAX_MARKINGS, Flaw
 
 _MOST_NAMED = 4
+#: findings of one rule in one diagram; most of the others come of the same mistake
+_MOST_SAID = 3
 
 
 @rule("deadlock")
@@ -121,7 +123,7 @@ def is_proved(diagram: Diagram) -> Iterator[Place]:
 
 
 def _flaws(diagram: Diagram, rule_id: str) -> list[Flaw]:
-    return [flaw for flaw in diagram.flaws if flaw.rule == rule_id]
+    return [flaw for flaw in diagram.flaws if flaw.rule == rule_id][:_MOST_SAID]
 
 
 def _place(diagram: Diagram, flaw: Flaw, message: str, hint: str) -> Place:

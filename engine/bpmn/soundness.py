@@ -242,7 +242,7 @@ class Exploration:
                 continue
             tried.add(cluster)
             if cluster.reach:
-                found = not self._holds_up(cluster, reached, still)
+                found = not cluster.awaits(still, reached | still)
                 continue
             for option in cluster.options:
                 found = found or bool(option.kills)
@@ -250,17 +250,6 @@ class Exploration:
                 reached |= gained
                 ahead.extend(bits(gained))
         return found
-
-    @staticmethod
-    def _holds_up(join: Cluster, reached: int, still: int) -> bool:
-        """Tell whether an inclusive gateway must wait for what stands still, whatever else arrives."""
-        empty = full = 0
-        for place, sources in join.reach.items():
-            if place & (reached | still):
-                full |= sources
-            else:
-                empty |= sources
-        return bool(empty & ~full & still)
 
     def _fire(self, state: State, cluster: Cluster, after: list[State]) -> bool:
         """Let everything happen that a cluster may do; return whether it led to a state not seen before."""

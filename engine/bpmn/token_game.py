@@ -79,6 +79,8 @@ class Cluster:
     back: int = 0
     #: of an inclusive gateway: place on a flow that comes in → the places from which that flow can be reached
     reach: dict[int, int] = field(default_factory=dict)
+    #: activity → places that stand for the boundary events waiting with it
+    beside: dict[int, int] = field(default_factory=dict)
 
     def taken(self, marking: int) -> int:
         """Return the places the tokens leave."""
@@ -87,22 +89,28 @@ class Cluster:
     def is_open(self, marking: int) -> bool:
         """Tell whether the tokens that lie in the marking may act."""
         if self.reach:
-            return bool(self.take & marking) and not self.awaited(marking) & marking
+            return bool(self.take & marking) and not self.awaits(marking, marking)
         missing = self.take & ~marking
         if not missing:
             return True
         arrived = self.take & marking
         return bool(arrived & self.back) or bool(arrived and not missing & ~self.back)
 
-    def awaited(self, marking: int) -> int:
-        """Return the places whose tokens an inclusive gateway waits for (BPMN 13.4.3)."""
+    def awaits(self, tokens: int, marking: int) -> bool:
+        """Tell whether an inclusive gateway waits for one of these tokens (BPMN 13.4.3).
+
+        An activity and each of its boundary events are awaited for themselves, as they may lead different ways.
+        """
         empty = full = 0
         for place, sources in self.reach.items():
             if place & marking:
                 full |= sources
             else:
                 empty |= sources
-        return empty & ~full
+        for place, events in self.beside.items():
+            if place & tokens:
+                tokens |= events
+        return bool(empty & ~full & tokens)
 
 
 class Net:
@@ -119,6 +127,8 @@ class Net:
         self.on: dict[Flow, int] = {}
         self.waiting: dict[Node, int] = {}
         self.armed: dict[Node, int] = {}
+        #: a boundary event that calls off its activity → what stands for it where tokens are awaited; never a token
+        self.watched: dict[Node, int] = {}
         self.ended: dict[Node, int] = {}
         #: nodes that nothing here can decide
         self.undecided: list[Node] = []
@@ -165,8 +175,7 @@ class Net:
             if not node.outgoing and not node.is_event_sub_process:
                 self.ended[node] = self._place(node)
             for event in node.attached:
-                if not event.interrupts:
-                    self.armed[event] = self._place(event)
+                (self.watched if event.interrupts else self.armed)[event] = self._place(event)
 
     def _entering(self, node: Node) -> list[int]:
         """Return the places that get a token when a node is entered."""
@@ -201,6 +210,9 @@ class Net:
         cluster = Cluster(node, rank, take, self._leaving(node))
         if node.kind == "inclusiveGateway":
             cluster.reach = {self.on[flow]: self._reaching(flow.source, node) for flow in node.incoming}
+            for event, place in self.watched.items():
+                for activity in (self.at.get(event.host, 0), self.waiting.get(event.host, 0)):
+                    cluster.beside[activity] = cluster.beside.get(activity, 0) | place
         else:
             early = self.graph.reached((start for entry in self.graph.entries() for start in entry), without=node)
             cluster.back = sum(self.on[flow] for flow in node.incoming if flow.source not in early)
@@ -214,14 +226,12 @@ class Net:
             node = ahead.pop()
             if node not in found and node is not without:
                 found.add(node)
-                ahead.extend(flow.source for flow in node.incoming)
-                ahead.extend([node.host] if node.host is not None else [])
+                ahead.extend(flow.source for flow in (node.host or node).incoming)
         mask = 0
         for node in found:
-            # An event that does not interrupt is awaited by itself, not by the activity it hangs on.
-            if node.host is None or node in self.armed:
-                mask |= self.at.get(node, 0) | self.waiting.get(node, 0) | self.armed.get(node, 0)
-                mask |= sum(self.on.get(flow, 0) for flow in node.incoming)
+            mask |= self.at.get(node, 0) | self.waiting.get(node, 0)
+            mask |= self.armed.get(node, 0) | self.watched.get(node, 0)
+            mask |= sum(self.on.get(flow, 0) for flow in node.incoming)
         return mask
 
     def _scope(self, node: Node, rank: int) -> Iterator[Cluster]:

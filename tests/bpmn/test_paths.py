@@ -102,7 +102,16 @@ NOTICE = (
     f'<intermediateCatchEvent id="over">{TIMER}</intermediateCatchEvent>'
     f'<intermediateCatchEvent id="objection">{OBJECTION}</intermediateCatchEvent>'
 )
-STANDS = "s -> publish\npublish -> w\nw -> over\nw -> objection\nobjection -> e2\nover -> close\nclose -> release\nrelease -> e"
+STANDS = """
+    s -> publish
+    publish -> w
+    w -> over
+    w -> objection
+    objection -> e2
+    over -> close
+    close -> release
+    release -> e
+"""
 
 
 def notices(elements: str, lines: str) -> list[Finding]:

@@ -25,6 +25,7 @@ class Walk:
     def __init__(self, definition: Definition, made: RandomProcess, random: Random, path=()) -> None:
         choices = made.choices
         self.inside = made.inside
+        self.repeated = made.repeated
         self.hosts = made.hosts
         self.random = random
         self.choices = choices
@@ -146,7 +147,7 @@ class Walk:
         return [] if self.workflow is None else self.workflow._tree.trees()
 
     def doubled(self) -> set[str]:
-        """Return the elements that are open twice at once in the same scope."""
+        """Return the elements that are open twice at once in the same scope, not by an event that came twice."""
         found = set()
         for tree in self.trees():
             if tree.completed:
@@ -159,7 +160,7 @@ class Walk:
                 and not isinstance(task.task_spec, (BoundaryEvent, Join))
             )
             found |= {element for element, count in open_.items() if count > 1}
-        return found
+        return found - self.repeated
 
     def stuck_at(self, element: str) -> bool:
         """Tell whether a join waits in a scope in which nothing else is open."""

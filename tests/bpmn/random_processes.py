@@ -66,6 +66,24 @@ class RandomProcess:
             scopes.extend(scope.inner.values())
         return found
 
+    @property
+    def repeated(self) -> set[str]:
+        """What lies behind an event that may happen beside its task again and again."""
+        scopes = [self.main]
+        found: set[str] = set()
+        for scope in scopes:
+            ahead = [id for id, (kind, _) in scope.nodes.items() if kind == "beside"]
+            seen: set[str] = set()
+            while ahead:
+                id = ahead.pop()
+                if id not in seen:
+                    seen |= {id, *self.inside.get(id, ())}
+                    ahead += [target for source, target in scope.flows if source == id]
+                    ahead += [event for event, (_, host) in scope.nodes.items() if host == id]
+            found |= seen
+            scopes.extend(scope.inner.values())
+        return found
+
     def called_off(self, passed: set[str]) -> set[str]:
         """Return what may have been called off by the boundary events that were passed."""
         scopes = [self.main]

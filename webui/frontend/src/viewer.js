@@ -18,6 +18,7 @@ const HIGHEST_SHARE = 0.7;
 const STEP = 60;
 const BADGE_HEIGHT = 20;
 const STEP_TIME = 700;
+const DOOR_HEIGHT = 26;
 const MARKS = ['done', 'late', 'now', 'pick', 'path'];
 
 const WORDS = {
@@ -65,6 +66,7 @@ class Picture {
     this.bounds = this.canvas.viewbox().inner;
     this.mark(facts(this.frame, 'marks'));
     this.tag(facts(this.frame, 'badges'));
+    this.lead(JSON.parse(this.frame.dataset.calls || '[]'));
     this.addTools();
     this.openReadable();
     this.listen();
@@ -94,6 +96,21 @@ class Picture {
       tag.textContent = text;
       const left = (element.width || 0) / 2;
       overlays.add(id, 'badge', { position: { top: (element.height || 0) - BADGE_HEIGHT / 2, left }, html: tag });
+    }
+  }
+
+  // A call activity is a door: the page it leads to shows what it calls.
+  lead(calls) {
+    const overlays = this.viewer.get('overlays');
+    for (const id of calls) {
+      const element = this.elements.get(id);
+      if (!element) continue;
+      const door = document.createElement('a');
+      door.className = 'diagram-door';
+      door.href = this.frame.dataset.door.replace('call=', `call=${encodeURIComponent(id)}`);
+      door.textContent = this.frame.dataset.doorWord;
+      door.setAttribute('aria-label', `${element.businessObject.name || ''} ${door.textContent}`.trim());
+      overlays.add(id, 'door', { position: { top: -DOOR_HEIGHT / 2, left: element.width / 2 }, html: door });
     }
   }
 

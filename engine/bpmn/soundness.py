@@ -196,7 +196,8 @@ class Exploration:
     def _open(self, marking: int) -> list[Cluster]:
         """Return the clusters that may act: the engine's own first, and only then all others."""
         of_place = self.net.of_place
-        opened = [of_place[place] for place in bits(marking & self._at_once)]
+        at_once = (of_place[place] for place in bits(marking & self._at_once))
+        opened = [cluster for cluster in at_once if cluster.options]
         opened += [join for join in self._joins if join.take & marking and join.is_open(marking)]
         if not opened:
             waiting = (of_place.get(place) for place in bits(marking & self.net.live))
@@ -379,7 +380,7 @@ class Exploration:
             for place in bits(places & ~sum(self.net.armed.values())):
                 node = self.net.places[place]
                 rule = "improper-completion" if place & self.net.ends else "lack-of-sync"
-                if rule == "lack-of-sync" and self._grows(before, option):
+                if self._grows(before, option):
                     rule = "unbounded"
                 yield Flaw(rule, node, self.net.graph.scope, self._way(before, option))
 
@@ -387,14 +388,22 @@ class Exploration:
         """Tell whether an earlier marking on the way was the same but for fewer tokens: it can go on like that."""
         if before is None or self.net.inclusive:
             return False
-        reached = before[0] | option.gain
-        state = before
+        reached = self._after(before[0], option) & self.net.live
+        state: State | None = before if option.twice & self.net.live else self.origin[before][0]
         while state is not None:
             lying = state[0] & self.net.live
-            if lying and not lying & ~reached and lying != before[0] & self.net.live:
+            if lying and not lying & ~reached:
                 return True
             state = self.origin[state][0]
         return False
+
+    def _after(self, marking: int, option: Option) -> int:
+        """Return where tokens lie when something has happened."""
+        taken = option.beside
+        if not taken:
+            fired = (c for c in self._open(marking) if any(each is option for each in c.options))
+            taken = next((cluster.taken(marking) for cluster in fired), 0)
+        return marking & ~taken | option.gain
 
     def _dead_ends(self) -> Iterator[Flaw]:
         for state in self.dead:

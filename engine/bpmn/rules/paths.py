@@ -26,18 +26,24 @@ def hands_can_be_kept_apart(subject: Subject) -> Iterator[Place]:
     """Steps that different persons must do come one after the other, and somebody else is there for the second."""
     ways = subject.unfolding
     for step, fact in _facts(subject, "separate"):
-        ids = fact.get("from", "").split()
+        # A call keeps hands out of the steps it leads to.
+        led_to = fact.get("of", "").split() if step.node.kind == "callActivity" else []
+        ids = [*fact.get("from", "").split(), *led_to]
         if not ids:
-            yield _said(subject, step, fact, f"{_title(step)}没有写要和哪几步分开。", "请在 from 里写步骤的编号。")
+            message = f"{_title(step)}没有写要和哪几步分开。"
+            yield _said(subject, fact, message, "请写上要由别人办的那几步的编号（from）。")
+        inside = (*step.around, step.node)
+        later = [each for each in ways.passing(led_to) if each.around[: len(inside)] == inside] if led_to else [step]
         for id in ids:
             earlier = [other for other in ways.passing([id]) if other.node.kind in _HANDWORK]
             if id == step.node.id:
-                yield _said(subject, step, fact, f"{_title(step)}不能和自己分开。", "请写别的步骤的编号。")
+                yield _said(subject, fact, f"{_title(step)}不能和自己分开。", "请写别的步骤的编号。")
             elif not earlier:
                 message = f"{_title(step)}要分开的 {id} 不是由人办的步骤。"
-                yield _said(subject, step, fact, message, "请写图里用户任务的编号。")
-            else:
-                yield from _can_be_apart(subject, step, fact, earlier)
+                yield _said(subject, fact, message, "请写图里用户任务的编号。")
+            elif id not in led_to:
+                for each in later:
+                    yield from _can_be_apart(subject, each, fact, earlier)
 
 
 def _can_be_apart(subject: Subject, step: Step, fact: etree._Element, earlier: list[Step]) -> Iterator[Place]:
@@ -46,7 +52,7 @@ def _can_be_apart(subject: Subject, step: Step, fact: etree._Element, earlier: l
     if step not in reached:
         if other in ways.reached([step]):
             message = f"{_title(other)}总在{_title(step)}后面办，写在{_title(step)}上的分离不起作用。"
-            yield _said(subject, step, fact, message, f"请把 power:separate 写到{_title(other)}上。")
+            yield _said(subject, fact, message, f"请把 power:separate 写到{_title(other)}上。")
         return
     lane = subject.lane_of(step.node.element)
     role = subject.world.roles.get(lane)
@@ -54,7 +60,7 @@ def _can_be_apart(subject: Subject, step: Step, fact: etree._Element, earlier: l
         return
     message = f"{_title(other)}和{_title(step)}要由不同的人办，却都在“{lane}”的泳道里，这个岗位没有人顶替。"
     way = _whole_way(ways, other)[:-1] + ways.way(reached, step)
-    place = _said(subject, step, fact, message, "请把其中一步放到别的岗位的泳道里，或者在岗位表里写上由谁顶替。")
+    place = _said(subject, fact, message, "请把其中一步放到别的岗位的泳道里，或者在岗位表里写上由谁顶替。")
     yield replace(place, path=way)
 
 
@@ -67,12 +73,12 @@ def steps_come_in_order(subject: Subject) -> Iterator[Place]:
             earlier = ways.passing([id])
             if not earlier or id == step.node.id:
                 message = f"{_title(step)}要排在 {id} 后面，图里却没有这一步。"
-                yield _said(subject, step, fact, message, "请写图里步骤的编号。")
+                yield _said(subject, fact, message, "请写图里步骤的编号。")
                 continue
             reached = ways.reached(barred=earlier)
             if step in reached:
                 message = f"有一条路不经过{_title(earlier[0])}就走到了{_title(step)}。"
-                place = _said(subject, step, fact, message, f"请让每一条路都先经过{_title(earlier[0])}。")
+                place = _said(subject, fact, message, f"请让每一条路都先经过{_title(earlier[0])}。")
                 yield replace(place, path=ways.way(reached, step))
 
 
@@ -158,11 +164,9 @@ def _found(subject: Subject, ways: Unfolding, reached: Reached, step: Step, mess
     return replace(subject.diagram_of(step.node.element).at(step.node.element, message, hint), path=way)
 
 
-def _said(subject: Subject, step: Step, fact: etree._Element, message: str, hint: str) -> Place:
-    return subject.diagram_of(step.node.element).at(fact, message, hint)
+def _said(subject: Subject, fact: etree._Element, message: str, hint: str) -> Place:
+    return subject.diagram_of(fact).at(fact, message, hint)
 
 
 def _title(step: Step) -> str:
     return title(step.node.element)
-
-

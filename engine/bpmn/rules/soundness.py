@@ -61,7 +61,7 @@ def ends_once(diagram: Diagram) -> Iterator[Place]:
 @rule("livelock")
 def comes_to_an_end(diagram: Diagram) -> Iterator[Place]:
     """A way that only goes round in circles never comes to an end."""
-    hint = "请给圈里的一步画一条通到结束事件的流向。"
+    hint = "请给圈里的一步画一条通到结束事件的箭头。"
     for flaw in _flaws(diagram, "livelock"):
         circle = _named(flaw.others) or _title(flaw)
         yield _place(diagram, flaw, f"{circle}一直绕圈，走不到结束事件。", hint)

@@ -79,7 +79,8 @@ def _shows(walk: Walk, flaw: Flaw) -> bool:
     if flaw.rule in ("lack-of-sync", "unbounded", "improper-completion"):
         return walk.unrelated_twice(flaw.node.id)
     if flaw.rule in WARNINGS:
-        return bool(walk.cancelled) or all(node.kind.endswith("Gateway") for node in flaw.others)
+        # A step that fails is not told at all.
+        return bool(walk.cancelled or walk.failed) or all(node.kind.endswith("Gateway") for node in flaw.others)
     if walk.stuck_at(flaw.node.id):
         # Elsewhere people may still be at work.
         return True

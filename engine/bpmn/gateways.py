@@ -44,16 +44,23 @@ class _Join(UnstructuredJoin):
     change the same value are settled by time: the later one holds.
     """
 
+    def _update_hook(self, my_task: Task) -> bool:
+        may_fire = super()._update_hook(my_task)
+        if may_fire:
+            # Settled here and not when it runs: the next to arrive may not count on the same branches.
+            my_task.internal_data[_JOINED] = [task.id.hex for task in self._joined(my_task)]
+            self._keep_waiting(my_task)
+        return may_fire
+
     def _run_hook(self, my_task: Task) -> bool:
-        joined = self._joined(my_task)
+        ids = set(my_task.internal_data[_JOINED])
+        joined = [task for task in my_task.workflow.tasks.values() if task.task_spec is self and task.id.hex in ids]
         if len(joined) > 1:
             base = _parting(joined)
             data = json_copy(base.data)
             for task in sorted(joined, key=lambda task: task.parent.last_state_change):
                 data = merged(data, changes(_origin(task, base), task.parent.data))
             my_task.data = json_copy(data)
-        my_task.internal_data[_JOINED] = [task.id.hex for task in joined]
-        self._keep_waiting(my_task)
         return True
 
     def _arrived(self, my_task: Task) -> list[Task]:

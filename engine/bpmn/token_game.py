@@ -258,22 +258,20 @@ class Net:
         for event in node.attached:
             if _FROM_OUTSIDE.intersection(event.events):
                 place = self.armed.get(event, 0)
-                again = place if self._meets_others(event) else 0
+                again = place if self._mixes(event) else 0
                 for option in self._leaving(event):
                     cluster.options.append(option._replace(beside=place, gain=option.gain | again))
         return cluster
 
-    def _meets_others(self, event: Node) -> bool:
+    def _mixes(self, event: Node) -> bool:
         """Tell whether it matters that an event beside an activity may happen again and again.
 
-        Each time is an affair of its own, and one of them stands for all; only an inclusive gateway that brings it
-        together with the rest of the process opens once more for each.
+        Each time is an affair of its own, and one of them stands for all; only an inclusive gateway behind it looks at
+        all tokens, and brings together what belongs to one time and to another.
         """
         if event not in self.armed or "timer" in event.events:
             return False
-        behind = self.graph.reached([event])
-        joins = [node for node in behind if is_join(node) and node.kind == "inclusiveGateway"]
-        return any(flow.source not in behind for join in joins for flow in join.incoming)
+        return any(is_join(node) and node.kind == "inclusiveGateway" for node in self.graph.reached([event]))
 
     def _armed_on(self, node: Node) -> int:
         return sum(self.armed.get(event, 0) for event in node.attached)

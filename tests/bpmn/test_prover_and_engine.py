@@ -77,7 +77,8 @@ def shown(definition: Definition, made: RandomProcess, flaw: Flaw) -> bool:
 def _shows(walk: Walk, flaw: Flaw) -> bool:
     walk.follow(flaw.path)
     if flaw.rule in ("lack-of-sync", "unbounded", "improper-completion"):
-        return walk.unrelated_twice(flaw.node.id)
+        # Of things that happen at once BPMN leaves the order open; the engine has one, and an end may come first in it.
+        return walk.unrelated_twice(flaw.node.id) or (walk.finished and bool(walk.cancelled))
     if flaw.rule in WARNINGS:
         # A step that fails is not told at all.
         return bool(walk.cancelled or walk.failed) or all(node.kind.endswith("Gateway") for node in flaw.others)

@@ -25,10 +25,11 @@ from engine.bpmn.rules import (
     loading,
     naming,
     package_rule,
+    paths,
     picture,
     references,
     rule,
-    structure,
+    soundness,
     support,
 )
 from engine.bpmn.rules.subject import Place, Subject
@@ -44,7 +45,7 @@ CATALOGUE = (
     flows,
     events,
     gateways,
-    structure,
+    soundness,
     naming,
     picture,
     binding,
@@ -54,6 +55,7 @@ CATALOGUE = (
     data,
     limits,
     domain,
+    paths,
 )
 
 
@@ -117,6 +119,7 @@ def _finding(each: Rule, place: Place, subject: Subject, fixable: Set[tuple[str,
         place.message,
         place.hint,
         each.aliases,
+        path=place.path,
         source="" if source is None else str(source),
         fixable=(each.id, place.file, place.line) in fixable,
     )

@@ -53,7 +53,7 @@ def read_folder(path: Path, library: Path | None = None) -> Package:
     """
     if not path.is_dir():
         raise NotFound("流程文件夹", path.name)
-    code, id = _split(path.name)
+    code, id = split_folder(path.name)
     package = _read(id, code, dict(_files_of(path)), library or path.parent)
     if not any("/" not in name for name in package.files if name.endswith(".bpmn")):
         raise NotFound("流程图", path.name)
@@ -69,7 +69,7 @@ def read_file(path: Path) -> Package:
     """
     if not path.is_file():
         raise NotFound("文件", path.name)
-    code, id = _split(path.parent.name)
+    code, id = split_folder(path.parent.name)
     if path.name == f"{id}.bpmn":
         return read_folder(path.parent)
     files = {path.name: path}
@@ -98,7 +98,15 @@ def _read(id: str, code: str, sources: dict[str, Path], library: Path) -> Packag
     return read_files(id, code, files, sources)
 
 
-def _split(folder: str) -> tuple[str, str]:
+def called_files(files: Mapping[str, bytes], library: Path, id: str) -> dict[str, bytes]:
+    """Return these files with those of every process they call, transitively, as far as the library has it."""
+    found = dict(files)
+    _add_called(found, {}, _folders(library), id)
+    return found
+
+
+def split_folder(folder: str) -> tuple[str, str]:
+    """Return code and process id of a folder's name; a called process has no code."""
     match = _FOLDER.fullmatch(folder)
     return (match["code"], match["id"]) if match else ("", folder)
 
@@ -128,7 +136,7 @@ def _folders(library: Path) -> dict[str, Path]:
     for place in (library, library / COMMON):
         for path in sorted(place.iterdir()) if place.is_dir() else ():
             if path.is_dir() and path.name != COMMON:
-                folders[_split(path.name)[1]] = path
+                folders[split_folder(path.name)[1]] = path
     return folders
 
 

@@ -44,6 +44,8 @@ class Passed:
     rows: tuple[str, ...]
 
 
+#: not reached yet
+_AHEAD = TaskState.PREDICTED_MASK | TaskState.FUTURE
 OPEN = TaskState.WAITING | TaskState.READY | TaskState.STARTED
 #: automatic steps between two waits; more is a flow that turns in circles without a person in it
 MAX_STEPS = 5_000
@@ -77,7 +79,23 @@ class Token(Task):
 
     def complete(self) -> None:
         self.workflow.top_workflow.note_completed(self)
+        for child in self.children:
+            if not child._children and child.task_spec._outputs and child._state & _AHEAD:
+                child.task_spec._predict(child, mask=TaskState.NOT_FINISHED_MASK)
         super().complete()
+
+    def _sync_children(self, task_specs: list[TaskSpec], state: int = TaskState.MAYBE) -> None:
+        """Take up what may follow; SpiffWorkflow would look ahead for ever round a circle without a choice."""
+        super()._sync_children([] if self._state & _AHEAD and self._comes_again() else task_specs, state)
+
+    def _comes_again(self) -> bool:
+        """Tell whether the same element already lies ahead, nearer by."""
+        before = self.parent
+        while before is not None and not before._state & TaskState.FINISHED_MASK:
+            if before.task_spec is self.task_spec:
+                return True
+            before = before.parent
+        return False
 
     # All below recurse in SpiffWorkflow, or stop silently at 1,000 tasks.
     def cancel(self) -> None:

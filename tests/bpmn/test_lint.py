@@ -162,6 +162,7 @@ FILES = {"trial.bpmn": DIAGRAM, "request.form": FORM, "route.dmn": DECISION, "le
 class Role:
     code: str
     incompatible: tuple[str, ...] = ()
+    succession: tuple[str, ...] = ()
 
 
 WORLD = World(
@@ -727,7 +728,9 @@ def _county() -> World:
     registers = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("registers/*.json")}
     return replace(
         WORLD,
-        roles={role["lane"]: Role(role["code"], tuple(role["incompatible"])) for role in roles},
+        roles={
+            role["lane"]: Role(role["code"], tuple(role["incompatible"]), tuple(role["succession"])) for role in roles
+        },
         parameters={parameter["key"]: parameter["value"] for parameter in parameters},
         registers=registers,
         topics=REQUIRED_INPUTS,

@@ -575,3 +575,64 @@ def test_bare_takes_a_signal_as_carrying_all_data_of_the_sender():
     workflow = bare(process(elements, lines, declared='<signal id="S" name="x"/>'))
     bare_complete(workflow, "a", mine=1)
     assert workflow.get_next_task(state=TaskState.READY, spec_name="b").data == {"mine": 1}
+
+
+CALLED_OFF = '<boundaryEvent id="b" attachedToRef="a"><messageEventDefinition messageRef="m"/></boundaryEvent>'
+M = '<message id="m" name="m"/>'
+
+
+def test_a_boundary_event_that_leads_back_to_its_task_opens_it_once():
+    elements = f'<startEvent id="s"/><userTask id="a"/>{CALLED_OFF}<endEvent id="e"/>'
+    workflow = start(definition(process(elements, "s -> a\na -> e\nb -> a", declared=M)))
+    for _ in range(3):
+        assert workflow.receive("m", {})
+        assert opened(workflow) == ["a"]
+    do(workflow, "a")
+    assert workflow.finished
+
+
+def test_a_circle_without_a_choice_turns_until_an_event_leads_out_of_it():
+    elements = f'<startEvent id="s"/><intermediateThrowEvent id="t"/><userTask id="a"/>{CALLED_OFF}<endEvent id="e"/>'
+    shared = definition(process(elements, "s -> t\nt -> a\na -> t\nb -> e", declared=M))
+    workflow = start(shared)
+    for _ in range(3):
+        do(workflow, "a")
+        workflow = reload(workflow, shared)
+        assert opened(workflow) == ["a"]
+    assert workflow.receive("m", {})
+    assert workflow.finished
+
+
+def test_a_join_takes_a_branch_that_has_passed_it_before_and_one_that_has_not():
+    gateways = "".join(f'<exclusiveGateway id="{id}"/>' for id in "mnx")
+    lines = """
+        s -> split
+        split -> a
+        split -> b
+        split -> d
+        a -> m
+        d -> m
+        b -> n
+        m -> join
+        n -> join
+        join -> x
+        x -> c [times("c") = 0]
+        x -> e [times("c") > 0]
+        c -> n
+    """
+    shared = definition(process(f'{SPLIT}<userTask id="d"/>{gateways}', lines))
+    workflow = start(shared)
+    for task in ("a", "b", "c", "d"):
+        do(workflow, task)
+        workflow = reload(workflow, shared)
+    assert workflow.finished
+
+
+def test_a_branch_that_comes_a_second_time_by_the_same_flow_is_not_lost():
+    elements = SPLIT + '<exclusiveGateway id="m"/>'
+    lines = "s -> split\nsplit -> a\nsplit -> b\nsplit -> m\na -> m\nm -> join\nb -> join\njoin -> c\nc -> e"
+    workflow = start(definition(process(elements, lines)))
+    do(workflow, "a")
+    do(workflow, "b")
+    with pytest.raises(StepFailed, match="再也无法继续"):
+        do(workflow, "c")

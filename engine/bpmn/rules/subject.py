@@ -12,10 +12,13 @@ from lxml import etree
 from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
+from engine.bpmn.feasibility import Sources
 from engine.bpmn.form import Form, FormError
 from engine.bpmn.lifting import links_of
 from engine.bpmn.package import Package
 from engine.bpmn.rules import World
+from engine.bpmn.soundness import Flaw, Prover
+from engine.bpmn.unfolding import Unfolding
 from engine.model import ProcessFacts
 
 #: nodes and flows of one diagram
@@ -83,6 +86,8 @@ class Place:
     name: str
     message: str
     hint: str
+    #: ids of the nodes and flows that lead there
+    path: tuple[str, ...] = ()
 
 
 def bpmn(name: str) -> str:
@@ -213,6 +218,17 @@ class Diagram:
     def incoming(self) -> Mapping[str, list[etree._Element]]:
         """Node id → the flows that enter it."""
         return self._grouped("targetRef")
+
+    @cached_property
+    def lanes(self) -> Mapping[str, str]:
+        """Node id → name of its lane."""
+        references = self.root.iter(bpmn("flowNodeRef"))
+        return {(each.text or "").strip(): each.getparent().get("name", "") for each in references}
+
+    @cached_property
+    def flaws(self) -> list[Flaw]:
+        """What the proof of each process in the diagram has found."""
+        return [flaw for process in self.processes for flaw in self.subject.prover.prove(process).flaws]
 
     def _grouped(self, end: str) -> dict[str, list[etree._Element]]:
         flows: dict[str, list[etree._Element]] = {}
@@ -348,6 +364,45 @@ class Subject:
     def process_ids(self) -> Mapping[str, Diagram]:
         """Process id → the diagram it is drawn in."""
         return {p.get("id", ""): diagram for diagram in self.diagrams for p in diagram.processes}
+
+    @cached_property
+    def processes(self) -> Mapping[str, etree._Element]:
+        """Process id → process."""
+        return {process.get("id", ""): process for diagram in self.diagrams for process in diagram.processes}
+
+    @cached_property
+    def unfolding(self) -> Unfolding:
+        """The item's own process with all that it calls."""
+        main = next((diagram for diagram in self.diagrams if diagram.is_main and diagram.processes), None)
+        process = etree.Element(bpmn("process")) if main is None else main.processes[0]
+        return Unfolding(process, self.processes)
+
+    @cached_property
+    def drawn_together(self) -> Mapping[str, Unfolding]:
+        """Process id → the other processes of the item's own diagram."""
+        main = (diagram for diagram in self.diagrams if diagram.is_main)
+        others = (process for diagram in main for process in diagram.processes[1:])
+        return {process.get("id", ""): Unfolding(process, self.processes) for process in others}
+
+    def diagram_of(self, element: etree._Element) -> Diagram:
+        """Return the diagram an element is drawn in."""
+        root = element.getroottree().getroot()
+        return next(diagram for diagram in self.diagrams if diagram.root is root)
+
+    def lane_of(self, node: etree._Element) -> str:
+        """Return the name of a node's lane, else of the sub-process around it; "" without one."""
+        lanes = self.diagram_of(node).lanes
+        around = (lanes[each.get("id")] for each in (node, *node.iterancestors()) if each.get("id") in lanes)
+        return next(around, "")
+
+    @cached_property
+    def prover(self) -> Prover:
+        """Proves the processes of the package, each once."""
+        sources = {
+            diagram.root: Sources(self.forms, self.tables, PurePosixPath(diagram.file).parent.as_posix())
+            for diagram in self.diagrams
+        }
+        return Prover(self.processes, sources)
 
     @cached_property
     def node_ids(self) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -35,6 +35,8 @@ class Package:
     digest: str
     #: name inside the package → where it was read from; empty for one that comes out of the database
     sources: Mapping[str, Path] = field(compare=False, repr=False, default_factory=dict)
+    #: a procedure of ``common/`` looked at by itself: no item, and its callers hand it their data
+    is_called: bool = False
 
     @property
     def main(self) -> str:
@@ -55,6 +57,7 @@ def read_folder(path: Path, library: Path | None = None) -> Package:
         raise NotFound("流程文件夹", path.name)
     code, id = split_folder(path.name)
     package = _read(id, code, dict(_files_of(path)), library or path.parent)
+    package = replace(package, is_called=path.resolve().parent.name == COMMON)
     if not any("/" not in name for name in package.files if name.endswith(".bpmn")):
         raise NotFound("流程图", path.name)
     return package

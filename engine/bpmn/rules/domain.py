@@ -93,7 +93,7 @@ def tasks_say_by_what_right(diagram: Diagram) -> Iterator[Place]:
 @rule("item-complete")
 def item_says_everything(diagram: Diagram) -> Iterator[Place]:
     """The entry of the power list is complete: what is not on the list is no power."""
-    if not diagram.is_main or not diagram.processes:
+    if not diagram.is_main or not diagram.processes or diagram.subject.package.is_called:
         return
     process = diagram.processes[0]
     item = next(iter(facts_of(process, "item")), None)

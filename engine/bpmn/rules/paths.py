@@ -85,6 +85,9 @@ def steps_come_in_order(subject: Subject) -> Iterator[Place]:
 @package_rule("notice-before-execution")
 def notice_is_over_before_anything_is_done(subject: Subject) -> Iterator[Place]:
     """What is decided is posted, stands open to objections until its time is over, and only then is carried out."""
+    if subject.package.is_called:
+        # Whether its time is over is known where it is called.
+        return
     ways = subject.unfolding
     posted, over, withdrawn, executed = (_calling(ways, topic) for topic in (_POSTED, _OVER, _WITHDRAWN, _EXECUTED))
     early = ways.reached(barred=[*over, *withdrawn])

@@ -1,0 +1,1 @@
+"""The picture of a diagram: how good it is, and how to draw a better one."""

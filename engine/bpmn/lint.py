@@ -5,24 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.bpmn.package import Package
-from engine.bpmn.rules import RULES, Rule, World, binding, domain, loading, package_rule, rule, structure, support
+from engine.bpmn.rules import (
+    RULES,
+    Rule,
+    World,
+    binding,
+    domain,
+    layout,
+    loading,
+    package_rule,
+    rule,
+    structure,
+    support,
+)
 from engine.bpmn.rules.subject import Place, Subject
 from engine.model import Finding
 
-__all__ = ["RULES", "World", "lint", "package_rule", "rule"]
+__all__ = ["RULES", "World", "finding", "lint", "package_rule", "rule"]
 
 #: the modules that hold the rules
-CATALOGUE = (loading, support, structure, binding, domain)
+CATALOGUE = (loading, support, structure, binding, domain, layout)
 
 
 def lint(package: Package, world: World) -> list[Finding]:
     """Return everything there is to say about a package, by file and line; never raises."""
     subject = Subject.read(package, world)
     rules = [each for each in RULES.values() if each.id != support.LAST_WORD]
-    findings = [_finding(each, place) for each in rules for place in _asked(each, subject)]
-    if not any(finding.severity == "error" for finding in findings):
+    findings = [finding(each, place) for each in rules for place in _asked(each, subject)]
+    if not any(found.severity == "error" for found in findings):
         last = RULES[support.LAST_WORD]
-        findings += [_finding(last, place) for place in _asked(last, subject)]
+        findings += [finding(last, place) for place in _asked(last, subject)]
     return sorted(set(findings), key=lambda found: (found.file, found.line, found.rule, found.message))
 
 
@@ -34,7 +46,8 @@ def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
         yield from each.check(diagram)
 
 
-def _finding(each: Rule, place: Place) -> Finding:
+def finding(each: Rule, place: Place) -> Finding:
+    """Return what a rule says about a place."""
     return Finding(
         each.id,
         each.severity,

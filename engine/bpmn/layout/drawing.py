@@ -10,7 +10,7 @@ from engine.bpmn.layout.cells import Cells, Choice, fresh_cells, grid_of, handed
 from engine.bpmn.layout.course import Course, read_course
 from engine.bpmn.layout.graph import Graph
 from engine.bpmn.layout.names import place_names
-from engine.bpmn.layout.picture import Picture
+from engine.bpmn.layout.picture import Picture, is_complete
 from engine.bpmn.layout.quality import Quality, rate
 from engine.bpmn.layout.router import Router
 from engine.bpmn.layout.sketch import sketched_cells
@@ -22,6 +22,8 @@ _TRACKS = (4, 8)
 #: rounds of moves from one start, starts that are improved, best moves tried in pairs
 _ROUNDS, _STARTS, _PAIRED = 14, 3, 5
 _LEAST_GAIN = 0.05
+#: points by which a picture must be better than ours to be kept
+_KEPT_FROM = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,17 @@ class Drawing:
 
 
 def redraw(graph: Graph, picture: Picture) -> Drawing:
-    """Draw a graph in the arrangement of a picture: sketch mode."""
+    """Draw a graph in the arrangement of a picture: sketch mode.
+
+    A picture that is complete, passes every gate and is better than what would come out is kept, but for fractions.
+    """
     course = read_course(graph)
-    return _draw(graph, course, sketched_cells(graph, course, picture))
+    drawn = _draw(graph, course, sketched_cells(graph, course, picture))
+    if not is_complete(graph, picture):
+        return drawn
+    kept = picture.rounded()
+    quality = rate(graph, kept, course=course)
+    return Drawing(kept, quality, ()) if quality.passes and quality.score > drawn.worth + _KEPT_FROM else drawn
 
 
 def draw(graph: Graph, *, search: bool = False) -> Drawing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -12,8 +12,9 @@ from engine.bpmn.facts import FLOW_NODES
 
 #: event definitions that say: this did not come out as wanted
 _UNHAPPY_ENDS = ("error", "terminate", "escalation", "cancel")
-_SUB_PROCESSES = ("subProcess", "transaction", "adHocSubProcess")
+SUB_PROCESSES = ("subProcess", "transaction", "adHocSubProcess")
 _SUFFIX = "EventDefinition"
+_BPMN = f"{{{BPMN}}}*"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,6 @@ class Node:
     id: str
     kind: str
     name: str
-    line: int
     lane: str | None
     #: id of the activity a boundary event hangs on, "" for every other node
     host: str
@@ -44,7 +44,7 @@ class Node:
 
     @property
     def is_sub_process(self) -> bool:
-        return self.kind in _SUB_PROCESSES
+        return self.kind in SUB_PROCESSES
 
     @property
     def size(self) -> tuple[int, int]:
@@ -58,7 +58,6 @@ class Flow:
     source: str
     target: str
     name: str
-    line: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,6 @@ class Frame:
 
     id: str
     name: str
-    line: int
 
 
 @dataclass(frozen=True)
@@ -90,46 +88,62 @@ class Graph:
         return [node for node in self.nodes.values() if not node.host]
 
 
-def read_graph(scope: etree._Element, pool: etree._Element | None = None) -> Graph:
-    """Return what stands directly in a process or sub-process; flows that lead out of it are left out."""
-    lanes = [lane for lane in scope.iterchildren(_bpmn("laneSet")) for lane in lane.iterchildren(_bpmn("lane"))]
+def read_graph(scopes: Sequence[etree._Element], pool: etree._Element | None = None, *, deep: bool = False) -> Graph:
+    """Return what stands directly in processes or sub-processes, ``deep`` with what stands inside sub-processes.
+
+    Flows that lead out of it are left out.
+    """
+    lanes = [lane for scope in scopes for lane in scope.iterchildren(_bpmn("laneSet"))]
+    lanes = [lane for holder in lanes for lane in holder.iterchildren(_bpmn("lane"))]
     lane_of = {
         (reference.text or "").strip(): lane.get("id", "")
         for lane in reversed(lanes)
         for reference in lane.iter(_bpmn("flowNodeRef"))
     }
-    nodes = {node.id: node for node in _nodes(scope, lane_of)}
+    inside = [each for scope in scopes for each in _inside(scope, deep)]
+    nodes = {node.id: node for node in _nodes(inside, lane_of)}
     flows = tuple(
-        Flow(flow.get("id", ""), flow.get("sourceRef", ""), flow.get("targetRef", ""), _name(flow), flow.sourceline)
-        for flow in scope.iterchildren(_bpmn("sequenceFlow"))
-        if flow.get("id") and flow.get("sourceRef") in nodes and flow.get("targetRef") in nodes
+        Flow(flow.get("id", ""), flow.get("sourceRef", ""), flow.get("targetRef", ""), name_of(flow))
+        for flow in inside
+        if flow.tag == _bpmn("sequenceFlow")
+        and flow.get("id")
+        and flow.get("sourceRef") in nodes
+        and flow.get("targetRef") in nodes
     )
     return Graph(nodes, flows, tuple(map(_frame, lanes)), None if pool is None else _frame(pool))
 
 
-def _nodes(scope: etree._Element, lane_of: Mapping[str, str]) -> Iterator[Node]:
-    inside = [each for each in scope.iterchildren(f"{{{BPMN}}}*") if etree.QName(each).localname in FLOW_NODES]
+def _inside(scope: etree._Element, deep: bool) -> Iterator[etree._Element]:
+    for each in scope.iterchildren(_BPMN):
+        yield each
+        if deep and etree.QName(each).localname in SUB_PROCESSES:
+            yield from _inside(each, deep)
+
+
+def _nodes(inside: Sequence[etree._Element], lane_of: Mapping[str, str]) -> Iterator[Node]:
     ids = {each.get("id") for each in inside}
     for each in inside:
-        if id := each.get("id"):
-            kind = etree.QName(each).localname
+        kind = etree.QName(each).localname
+        id = each.get("id")
+        if id and kind in FLOW_NODES:
             host = each.get("attachedToRef", "") if kind == "boundaryEvent" else ""
             host = host if host in ids else ""
             lane = lane_of.get(host or id)
-            yield Node(id, kind, _name(each), each.sourceline or 1, lane, host, _ends_unhappily(each))
+            yield Node(id, kind, name_of(each), lane, host, _ends_unhappily(each))
 
 
 def _ends_unhappily(node: etree._Element) -> bool:
-    names = [etree.QName(child).localname for child in node.iterchildren(f"{{{BPMN}}}*")]
+    names = [etree.QName(child).localname for child in node.iterchildren(_BPMN)]
     kinds = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
     return any(kind in _UNHAPPY_ENDS for kind in kinds)
 
 
 def _frame(element: etree._Element) -> Frame:
-    return Frame(element.get("id", ""), _name(element), element.sourceline or 1)
+    return Frame(element.get("id", ""), name_of(element))
 
 
-def _name(element: etree._Element) -> str:
+def name_of(element: etree._Element) -> str:
+    """Return the name on one line."""
     return " ".join(element.get("name", "").split())
 
 

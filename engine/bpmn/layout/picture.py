@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lxml import etree
 
 from engine.bpmn.document import BPMNDI, DC, DI
 from engine.bpmn.layout.geometry import Box, Point
+from engine.bpmn.layout.graph import Graph
 
 
 @dataclass
@@ -27,6 +28,26 @@ class Picture:
     upright: frozenset[str] = frozenset()
     #: element id → id of its shape or edge; "" stands for the diagram itself, "plane" for its plane
     own_ids: Mapping[str, str] = field(default_factory=dict)
+
+    def rounded(self) -> Picture:
+        """Return the same picture in whole pixels."""
+        return replace(
+            self,
+            boxes={id: Box(*map(round, box)) for id, box in self.boxes.items()},
+            ways={id: [(round(x), round(y)) for x, y in way] for id, way in self.ways.items()},
+            labels={id: Box(*map(round, box)) for id, box in self.labels.items()},
+        )
+
+
+def is_complete(graph: Graph, picture: Picture) -> bool:
+    """Say whether everything is drawn, and every name outside a shape has a place of its own."""
+    frames = [frame.id for frame in (*graph.lanes, *([graph.pool] if graph.pool else []))]
+    named = [each.id for each in (*graph.nodes.values(), *graph.flows) if each.name and getattr(each, "is_small", True)]
+    return (
+        picture.boxes.keys() >= {*frames, *graph.nodes}
+        and picture.ways.keys() >= {flow.id for flow in graph.flows}
+        and picture.labels.keys() >= set(named)
+    )
 
 
 def read_pictures(root: etree._Element) -> list[Picture]:

@@ -13,6 +13,9 @@ from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
 from engine.bpmn.form import Form, FormError
+from engine.bpmn.layout.picture import Picture
+from engine.bpmn.layout.quality import Quality, rate
+from engine.bpmn.layout.scene import Scene, read_scenes
 from engine.bpmn.package import Package
 from engine.bpmn.rules import World
 from engine.model import ProcessFacts
@@ -60,6 +63,9 @@ _KINDS = {
     "escalation": "升级",
     "messageFlow": "消息流",
     "group": "分组",
+    "textAnnotation": "文字注释",
+    "dataObjectReference": "数据对象",
+    "childLaneSet": "第二层泳道",
 }
 
 
@@ -125,6 +131,8 @@ class Diagram:
     file: str
     root: etree._Element
     subject: Subject = field(repr=False)
+    #: the paper its picture must be legible on
+    sheet: str = "A3"
 
     def at(self, element: etree._Element, message: str, hint: str) -> Place:
         """Say something about an element; what has no id is shown at the element around it."""
@@ -211,6 +219,17 @@ class Diagram:
     def sibling(self, name: str) -> str:
         """Return the name inside the package of a file that the diagram names."""
         return (PurePosixPath(self.file).parent / name).as_posix()
+
+    @cached_property
+    def scenes(self) -> list[Scene]:
+        """Every picture of the file with what it shows."""
+        return read_scenes(self.root)
+
+    @cached_property
+    def pictures(self) -> list[tuple[Picture, Quality]]:
+        """Every picture that is drawn, with what it is worth."""
+        drawn = [scene for scene in self.scenes if scene.picture.boxes]
+        return [(scene.picture, rate(scene.graph, scene.picture, self.sheet)) for scene in drawn]
 
     @cached_property
     def facts(self) -> ProcessFacts | FactsError | None:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 
-from engine.bpmn.layout.cells import Cells, Choice, fresh_cells, grid_of, handed_over
+from engine.bpmn.layout.cells import Cells, Choice, Grid, fresh_cells, grid_of, handed_over
 from engine.bpmn.layout.course import Course, read_course
 from engine.bpmn.layout.graph import Graph
 from engine.bpmn.layout.names import place_names
 from engine.bpmn.layout.picture import Picture, is_complete
 from engine.bpmn.layout.quality import Quality, rate
-from engine.bpmn.layout.router import Router
+from engine.bpmn.layout.router import CROSSING_PRICES, Router
 from engine.bpmn.layout.sketch import sketched_cells
 from engine.bpmn.layout.squeeze import squeeze
 from engine.bpmn.layout.tracks import Tracks
@@ -24,6 +24,8 @@ _ROUNDS, _STARTS, _PAIRED = 14, 3, 5
 _LEAST_GAIN = 0.05
 #: points by which a picture must be better than ours to be kept
 _KEPT_FROM = 1.0
+#: points off, beside the score, for a flow without a way and for a picture that fails a gate
+_FAILED, _GATE = 20, 10
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Drawing:
 
     @property
     def worth(self) -> float:
-        return self.quality.score - 20 * len(self.failed)
+        return self.quality.score - _FAILED * len(self.failed) - (0 if self.quality.passes else _GATE)
 
 
 def redraw(graph: Graph, picture: Picture) -> Drawing:
@@ -60,10 +62,21 @@ def draw(graph: Graph, *, search: bool = False) -> Drawing:
 
 
 def _draw(graph: Graph, course: Course, cells: Cells) -> Drawing:
+    """Draw given cells; where too many flows cross or a flow finds no way, once more at other prices."""
     grid = grid_of(graph, cells)
+    best = None
+    for crossing in CROSSING_PRICES:
+        drawn = _routed(graph, course, grid, crossing)
+        best = drawn if best is None or drawn.worth > best.worth else best
+        if not any(fault.rule == "layout-crossing" for fault in drawn.quality.faults):
+            break
+    return best
+
+
+def _routed(graph: Graph, course: Course, grid: Grid, crossing: float) -> Drawing:
     for per_gap in _TRACKS:
         tracks = Tracks(grid, per_gap)
-        router = Router(graph, course, grid, tracks)
+        router = Router(graph, course, grid, tracks, crossing)
         routes = router.run()
         if not router.failed:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.bpmn.layout.cells import Grid
@@ -11,9 +12,7 @@ SPACE = 14
 #: nominal size of a cell; its lines are where a task has its ports
 _WIDTH, _HEIGHT, _PORT = 100, 80, 25
 
-#: right, down, left, up as steps in x and y
 RIGHT, DOWN, LEFT, UP = range(4)
-STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,34 @@ class Tracks:
         self.per_gap = per_gap
         self.uprights, self.columns = self._uprights()
         self.levels, self.rows = self._levels()
-        self.width, self.height = len(self.uprights), len(self.levels)
-        #: point → node that stands there
-        self.owner: list[str | None] = [None] * (self.width * self.height)
-        for id, row in grid.row.items():
-            for port in (-1, 0, 1):
-                self.owner[self.rows[row] * self.width + self.columns[grid.column[id]] + port] = id
+        #: points per level line; one beyond the last, so that a step over an edge always meets a blocked point
+        self.stride = len(self.uprights) + 1
+        self.size = self.stride * (len(self.levels) + 2)
+        #: by number of the point: a node stands there, or it lies outside
+        self.blocked = self._blocked()
+
+    def number(self, point: tuple[int, int]) -> int:
+        """Return the number of a point in lists over all points."""
+        return (point[1] + 1) * self.stride + point[0]
+
+    def point(self, number: int) -> tuple[int, int]:
+        return number % self.stride, number // self.stride - 1
+
+    @property
+    def numbers(self) -> Iterator[tuple[int, int, int]]:
+        """Yield every point as upright line, level line, number."""
+        for y in range(len(self.levels)):
+            for x in range(len(self.uprights)):
+                yield x, y, self.number((x, y))
+
+    def _blocked(self) -> list[bool]:
+        blocked = [True] * self.size
+        for _, _, number in self.numbers:
+            blocked[number] = False
+        for id, row in self.grid.row.items():
+            middle = self.number((self.columns[self.grid.column[id]], self.rows[row]))
+            blocked[middle - 1 : middle + 2] = [True] * 3
+        return blocked
 
     def _uprights(self) -> tuple[list[Line], list[int]]:
         """Return the upright lines, and for each column the index of the middle one of its three."""

@@ -97,19 +97,20 @@ class _Studio:
         starts = self._tried(
             Choice(compact, side, drop) for compact, side, drop in product((False, True), (1, -1), (True, False))
         )
-        best = starts[0]
-        for start in starts[:_STARTS] if search else ():
-            found = self._improved(start)
-            best = max(best, found, key=_worth)
-        return best[1]
+        found = starts[:_STARTS]
+        if search:
+            found = [self._improved(start) for start in found]
+        cells = [fresh_cells(self.graph, self.course, choice) for choice, _ in found]
+        return max((_draw(self.graph, self.course, each) for each in cells), key=lambda drawn: drawn.worth)
 
     def _tried(self, choices: Iterable[Choice]) -> list[tuple[Choice, Drawing]]:
-        """Draw every choice; return them from best to worst, the earlier of equals first."""
+        """Draw every choice at the lowest price; return them from best to worst, the earlier of equals first."""
         drawn = [(choice, self._drawn(choice)) for choice in choices]
         return sorted(drawn, key=_worth, reverse=True)
 
     def _drawn(self, choice: Choice) -> Drawing:
-        return _draw(self.graph, self.course, fresh_cells(self.graph, self.course, choice))
+        grid = grid_of(self.graph, fresh_cells(self.graph, self.course, choice))
+        return _routed(self.graph, self.course, grid, CROSSING_PRICES[0])
 
     def _improved(self, start: tuple[Choice, Drawing]) -> tuple[Choice, Drawing]:
         """Take the best move, or the best two together, as long as the picture gets better."""

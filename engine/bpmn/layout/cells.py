@@ -18,11 +18,23 @@ Place = tuple[str | None, int, int]
 
 
 @dataclass(frozen=True)
+class Hanging:
+    """Where a boundary event hangs on its activity."""
+
+    #: 1 below, -1 above
+    edge: int
+    #: 1 right of the middle, -1 left of it
+    side: int
+
+
+@dataclass(frozen=True)
 class Cells:
     """Column and row of every node with a cell; a row counts within its lane, in any order of numbers."""
 
     column: Mapping[str, int]
     row: Mapping[str, int]
+    #: boundary events that a person has hung somewhere; the others hang towards their target
+    hanging: Mapping[str, Hanging] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -186,16 +198,6 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class Hanging:
-    """Where a boundary event hangs on its activity."""
-
-    #: 1 below, -1 above
-    edge: int
-    #: 1 right of the middle, -1 left of it
-    side: int
-
-
-@dataclass(frozen=True)
 class Grid:
     """The cells of all lanes put together, without empty rows and columns."""
 
@@ -205,7 +207,7 @@ class Grid:
     lane_rows: tuple[LaneRow, ...]
     columns: int
     hanging: Mapping[str, Hanging]
-    #: an end that stands right below a boundary event, not below the middle of its activity: -1, 0 or 1
+    #: events that stand right above or below a side port of a task, not its middle: -1 or 1
     shifted: Mapping[str, int]
 
     @property
@@ -223,7 +225,7 @@ def grid_of(graph: Graph, cells: Cells) -> Grid:
     row = {id: place[graph.nodes[id].lane, cells.row[id]] for id in cells.row}
     used = {number: index for index, number in enumerate(sorted(set(cells.column.values())))}
     column = {id: used[number] for id, number in cells.column.items()}
-    hanging = _hanging(graph, row)
+    hanging = _hanging(graph, row, cells.hanging)
     shifted = _shifted(graph, column, hanging)
     return Grid(column, row, tuple(lane_rows), len(used), hanging, shifted)
 
@@ -236,29 +238,45 @@ def _lane_rows(graph: Graph, cells: Cells) -> list[LaneRow]:
     return rows
 
 
-def _hanging(graph: Graph, row: Mapping[str, int]) -> dict[str, Hanging]:
+def _hanging(graph: Graph, row: Mapping[str, int], wished: Mapping[str, Hanging]) -> dict[str, Hanging]:
+    """Hang every boundary event on a place of its own, first where a person wished, then right before left."""
     target = {flow.source: flow.target for flow in reversed(graph.flows)}
     hanging: dict[str, Hanging] = {}
-    count: dict[tuple[str, int], int] = {}
+    taken: set[tuple[str, Hanging]] = set()
     for node in graph.nodes.values():
         if node.host:
             leads_up = node.id in target and row[graph.carrier(target[node.id])] < row[node.host]
             edge = -1 if leads_up else 1
-            number = count.get((node.host, edge), 0)
-            count[node.host, edge] = number + 1
-            hanging[node.id] = Hanging(edge, -1 if number % 2 else 1)
+            places = [Hanging(edge, 1), Hanging(edge, -1), Hanging(-edge, 1), Hanging(-edge, -1)]
+            places = [wished[node.id], *places] if node.id in wished else places
+            # A fifth event on one activity hangs over the first: the score says so.
+            hanging[node.id] = next((each for each in places if (node.host, each) not in taken), places[0])
+            taken.add((node.host, hanging[node.id]))
     return hanging
 
 
 def _shifted(graph: Graph, column: Mapping[str, int], hanging: Mapping[str, Hanging]) -> dict[str, int]:
+    """Put an end right above or below the boundary event that leads to it, not beside its stem."""
     shifted = {}
-    for node in graph.standing:
-        entering = [flow.source for flow in graph.flows if flow.target == node.id]
-        leaving = any(flow.source == node.id for flow in graph.flows)
-        if node.is_event and not leaving and len(entering) == 1 and entering[0] in hanging:
-            if column[graph.carrier(entering[0])] == column[node.id]:
-                shifted[node.id] = hanging[entering[0]].side
+    leading_on = {flow.source for flow in graph.flows}
+    for flow in graph.flows:
+        target = graph.nodes[flow.target]
+        if flow.source in hanging and target.is_event and target.id not in leading_on and target.id not in shifted:
+            if column[graph.carrier(flow.source)] == column[target.id]:
+                shifted[target.id] = hanging[flow.source].side
+        elif _begins(graph, flow) and column[flow.source] == column[flow.target]:
+            # The middle of the first step is left to those that come back to it.
+            if not any(graph.nodes[id].host == flow.target and each.side < 0 for id, each in hanging.items()):
+                shifted[flow.source] = -1
     return shifted
+
+
+def _begins(graph: Graph, flow: Flow) -> bool:
+    """Say whether a flow leads from the start to a task that other flows enter too."""
+    source, target = graph.nodes[flow.source], graph.nodes[flow.target]
+    entering = [each for each in graph.flows if each.target == flow.target]
+    leaving = [each for each in graph.flows if each.source == flow.source]
+    return source.kind == "startEvent" and not target.is_small and len(entering) > 1 and len(leaving) == 1
 
 
 def handed_over(graph: Graph, course: Course) -> Iterator[tuple[Flow, Node, Node]]:

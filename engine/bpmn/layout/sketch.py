@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from engine.bpmn.layout.cells import Cells, lanes_in_use
+from engine.bpmn.layout.cells import Cells, Hanging, lanes_in_use
 from engine.bpmn.layout.course import Course
 from engine.bpmn.layout.geometry import Point
 from engine.bpmn.layout.graph import Graph
@@ -23,6 +23,7 @@ class _Sketch:
     def __init__(self, graph: Graph, course: Course, picture: Picture) -> None:
         self.graph = graph
         self.course = course
+        self.boxes = picture.boxes
         self.centre = {id: picture.boxes[id].centre for id in course.order if id in picture.boxes}
         self.column = _clusters(self.centre, list(self.centre), 0, _SAME_COLUMN)
         self.row: dict[str, int] = {}
@@ -36,7 +37,7 @@ class _Sketch:
             if id not in self.column:
                 self._add(id)
         self._separate()
-        return Cells(self.column, self.row)
+        return Cells(self.column, self.row, self._hanging())
 
     def _predecessors(self) -> dict[str, list[str]]:
         before: dict[str, list[str]] = {}
@@ -67,6 +68,15 @@ class _Sketch:
                 todo.extend(each.target for each in self.course.ahead(id))
         for id in moved & self.column.keys():
             self.column[id] += by
+
+    def _hanging(self) -> dict[str, Hanging]:
+        """Return on which edge and side of their activity the boundary events were drawn."""
+        hanging = {}
+        for node in self.graph.nodes.values():
+            if node.host and node.id in self.boxes and node.host in self.boxes:
+                (x, y), (host_x, host_y) = self.boxes[node.id].centre, self.boxes[node.host].centre
+                hanging[node.id] = Hanging(1 if y >= host_y else -1, 1 if x >= host_x else -1)
+        return hanging
 
     def _separate(self) -> None:
         """Give every node a cell of its own: the lower of two in one cell goes down."""

@@ -20,8 +20,8 @@ HEADER = 30
 _GAP, _MARGIN, _LAST_SEGMENT = 40, 24, 18
 _PORT = 25
 _ROW_GAP, _PADDING = 32, 20
-#: free room where boundary events hang and are labelled
-_BELOW_BOUNDARY, _ABOVE_BOUNDARY = 36, 34
+#: free room where boundary events hang; where a flow runs past, room for their names too
+_BOUNDARY, _BOUNDARY_NAME = 36, 6
 #: rows without a task get room for the names outside
 _LOW_ROW, _LOW_ROW_LABEL = 50, 22
 _LANE_LETTER = 14
@@ -149,27 +149,29 @@ class _Down:
         """Set the gap between two rows of a lane."""
         tracks = self.used.get(row, [])
         span = SPACE * (len(tracks) - 1) if tracks else 0
-        below = (row, 1) in self.boundary_rows
-        above = (row + 1, -1) in self.boundary_rows
-        room = (_BELOW_BOUNDARY if below else _PADDING) + (_ABOVE_BOUNDARY if above else 10)
-        gap = max(_ROW_GAP, room) + span
-        if tracks:
-            gap = max(gap, 36 + span)
-        self._put(tracks, self.end + (gap - span) / 2)
+        below = self._room(row, 1, tracks) if (row, 1) in self.boundary_rows else _PADDING
+        above = self._room(row + 1, -1, tracks) if (row + 1, -1) in self.boundary_rows else 12
+        gap = max(_ROW_GAP, below + above) + span
+        self._put(tracks, self.end + below + (gap - span - below - above) / 2)
         self.end += gap
 
     def _set_border(self, row: int) -> None:
         """Set the end of one lane and the beginning of the next, half of the tracks on either side."""
         above, below = self._sides(row)
         if row >= 0:
-            padding = _BELOW_BOUNDARY if (row, 1) in self.boundary_rows else _PADDING
+            padding = self._room(row, 1, above)
             self._put(above, self.end + padding)
             self._close_lane(row, self.end + padding + (SPACE * len(above) + 2 if above else 0))
         if row < self.grid.rows - 1:
             self._top = self.end
             self._put(below, self.end + SPACE)
-            padding = _ABOVE_BOUNDARY if (row + 1, -1) in self.boundary_rows else _PADDING
-            self.end += padding + SPACE * len(below)
+            self.end += self._room(row + 1, -1, below) + SPACE * len(below)
+
+    def _room(self, row: int, edge: int, tracks: list[int]) -> int:
+        """Return the free room above (-1) or below (1) the shapes of a row, where some flows run past it or none."""
+        if (row, edge) not in self.boundary_rows:
+            return _PADDING
+        return _BOUNDARY + (_BOUNDARY_NAME if tracks else 0)
 
     def _sides(self, row: int) -> tuple[list[int], list[int]]:
         tracks = self.used.get(row, [])

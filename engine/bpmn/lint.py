@@ -21,7 +21,7 @@ from engine.bpmn.rules import (
 from engine.bpmn.rules.subject import Place, Subject
 from engine.model import Finding
 
-__all__ = ["RULES", "World", "finding", "lint", "package_rule", "rule"]
+__all__ = ["RULES", "World", "lint", "package_rule", "rule"]
 
 #: the modules that hold the rules
 CATALOGUE = (loading, support, structure, binding, domain, layout)
@@ -31,10 +31,10 @@ def lint(package: Package, world: World) -> list[Finding]:
     """Return everything there is to say about a package, by file and line; never raises."""
     subject = Subject.read(package, world)
     rules = [each for each in RULES.values() if each.id != support.LAST_WORD]
-    findings = [finding(each, place) for each in rules for place in _asked(each, subject)]
-    if not any(found.severity == "error" for found in findings):
+    findings = [_finding(each, place) for each in rules for place in _asked(each, subject)]
+    if not any(finding.severity == "error" for finding in findings):
         last = RULES[support.LAST_WORD]
-        findings += [finding(last, place) for place in _asked(last, subject)]
+        findings += [_finding(last, place) for place in _asked(last, subject)]
     return sorted(set(findings), key=lambda found: (found.file, found.line, found.rule, found.message))
 
 
@@ -46,8 +46,7 @@ def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
         yield from each.check(diagram)
 
 
-def finding(each: Rule, place: Place) -> Finding:
-    """Return what a rule says about a place."""
+def _finding(each: Rule, place: Place) -> Finding:
     return Finding(
         each.id,
         each.severity,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from engine.bpmn.document import XmlRefused, read_xml
@@ -14,12 +14,12 @@ from engine.bpmn.layout.picture import Picture
 from engine.bpmn.layout.quality import Quality, rate
 from engine.bpmn.layout.scene import Scene
 from engine.bpmn.layout.splice import Unreadable, replace_diagrams
-from engine.bpmn.lint import RULES, World, finding
+from engine.bpmn.lint import RULES, World
 from engine.bpmn.package import read_files
 from engine.bpmn.rules import layout
 from engine.bpmn.rules.subject import Diagram, Place, Subject
 from engine.errors import EngineError
-from engine.model import Finding
+from engine.model import Finding, Severity
 
 Mode = Literal["sketch", "fresh", "search"]
 #: the rules whose findings a new picture can mend
@@ -89,7 +89,7 @@ def _read(data: bytes, file: str, sheet: str = "A3") -> Diagram:
 
 def _faults(data: bytes, file: str, sheet: str) -> Iterator[Finding]:
     diagram = _read(data, file, sheet)
-    return (finding(rule, place) for rule in LAYOUT_RULES for place in rule.check(diagram))
+    return (_finding(rule.id, rule.severity, place) for rule in LAYOUT_RULES for place in rule.check(diagram))
 
 
 def _drawn(scene: Scene, mode: Mode) -> Picture:
@@ -112,4 +112,8 @@ def _rated(scene: Scene, sheet: str) -> Quality | None:
 
 
 def _refusal(rule: str, place: Place) -> Finding:
-    return replace(finding(RULES[rule], place), severity="error")
+    return _finding(rule, "error", place)
+
+
+def _finding(rule: str, severity: Severity, place: Place) -> Finding:
+    return Finding(rule, severity, place.file, place.line, place.element, place.name, place.message, place.hint)

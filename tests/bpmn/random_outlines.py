@@ -1,4 +1,4 @@
-"""Outlines of random diagrams as village power items are drawn: refusals, loops, detours, withdrawals, parallel work."""
+"""Outlines of random diagrams, drawn as power items are: refusals, loops, detours, withdrawals, parallel work."""
 
 from __future__ import annotations
 

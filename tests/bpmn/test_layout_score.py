@@ -178,10 +178,10 @@ def with_straight_lines(graph: Graph, picture: Picture) -> None:
 @pytest.mark.parametrize(
     ("change", "least"),
     [
-        (with_one_shape_moved, 25),
+        (with_one_shape_moved, 24),
         (without_labels, 10),
         (mirrored, 19),
-        (with_a_task_in_a_wrong_lane, 50),
+        (with_a_task_in_a_wrong_lane, 24),
         (with_straight_lines, 60),
     ],
 )

@@ -12,20 +12,20 @@ from engine.bpmn.layout.graph import Graph
 from engine.bpmn.layout.names import place_names
 from engine.bpmn.layout.picture import Picture, is_complete
 from engine.bpmn.layout.quality import Quality, rate
-from engine.bpmn.layout.router import CROSSING_PRICES, Router
+from engine.bpmn.layout.router import CROSSING, HIGHER_CROSSINGS, Router
 from engine.bpmn.layout.sketch import sketched_cells
 from engine.bpmn.layout.squeeze import squeeze
 from engine.bpmn.layout.tracks import Tracks
 
-#: tracks per gap; more only where some flow finds no way
-_TRACKS = (4, 8)
+#: tracks per gap
+TRACKS, MORE_TRACKS = 4, 8
 #: rounds of moves from one start, starts that are improved, best moves tried in pairs
 _ROUNDS, _STARTS, _PAIRED = 14, 3, 5
 _LEAST_GAIN = 0.05
 #: points by which a picture must be better than ours to be kept
 _KEPT_FROM = 1.0
-#: points off, beside the score, for a flow without a way and for a picture that fails a gate
-_FAILED, _GATE = 20, 10
+#: points off, beside the score, for a picture that fails a gate
+_GATE = 10
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,10 @@ class Drawing:
 
     picture: Picture
     quality: Quality
-    #: flows for which there was no way
-    failed: tuple[str, ...]
 
     @property
     def worth(self) -> float:
-        return self.quality.score - _FAILED * len(self.failed) - (0 if self.quality.passes else _GATE)
+        return self.quality.score - (0 if self.quality.passes else _GATE)
 
 
 def redraw(graph: Graph, picture: Picture) -> Drawing:
@@ -53,7 +51,7 @@ def redraw(graph: Graph, picture: Picture) -> Drawing:
         return drawn
     kept = picture.rounded()
     quality = rate(graph, kept, course=course)
-    return Drawing(kept, quality, ()) if quality.passes and quality.score > drawn.worth + _KEPT_FROM else drawn
+    return Drawing(kept, quality) if quality.passes and quality.score > drawn.worth + _KEPT_FROM else drawn
 
 
 def draw(graph: Graph, *, search: bool = False) -> Drawing:
@@ -62,28 +60,25 @@ def draw(graph: Graph, *, search: bool = False) -> Drawing:
 
 
 def _draw(graph: Graph, course: Course, cells: Cells) -> Drawing:
-    """Draw given cells; where too many flows cross or a flow finds no way, once more at other prices."""
+    """Draw given cells; a second time where flows lie on something, or where too many of them cross."""
     grid = grid_of(graph, cells)
-    best = None
-    for crossing in CROSSING_PRICES:
-        drawn = _routed(graph, course, grid, crossing)
-        best = drawn if best is None or drawn.worth > best.worth else best
-        if not any(fault.rule == "layout-crossing" for fault in drawn.quality.faults):
+    best = _routed(graph, course, grid)
+    if not best.quality.is_sound:
+        return max(best, _routed(graph, course, grid, tracks=MORE_TRACKS), key=lambda drawn: drawn.worth)
+    for crossing in HIGHER_CROSSINGS:
+        if not any(fault.rule == "layout-crossing" for fault in best.quality.faults):
             break
+        best = max(best, _routed(graph, course, grid, crossing), key=lambda drawn: drawn.worth)
     return best
 
 
-def _routed(graph: Graph, course: Course, grid: Grid, crossing: float) -> Drawing:
-    for per_gap in _TRACKS:
-        tracks = Tracks(grid, per_gap)
-        router = Router(graph, course, grid, tracks, crossing)
-        routes = router.run()
-        if not router.failed:
-            break
+def _routed(graph: Graph, course: Course, grid: Grid, crossing: float = CROSSING, tracks: int = TRACKS) -> Drawing:
+    lines = Tracks(grid, tracks)
+    routes = Router(graph, course, grid, lines, crossing).run()
     picture = Picture()
-    squeeze(graph, grid, tracks, routes, picture)
+    squeeze(graph, grid, lines, routes, picture)
     place_names(graph, grid, picture)
-    return Drawing(picture, rate(graph, picture, course=course), tuple(router.failed))
+    return Drawing(picture, rate(graph, picture, course=course))
 
 
 class _Studio:
@@ -110,7 +105,7 @@ class _Studio:
 
     def _drawn(self, choice: Choice) -> Drawing:
         grid = grid_of(self.graph, fresh_cells(self.graph, self.course, choice))
-        return _routed(self.graph, self.course, grid, CROSSING_PRICES[0])
+        return _routed(self.graph, self.course, grid)
 
     def _improved(self, start: tuple[Choice, Drawing]) -> tuple[Choice, Drawing]:
         """Take the best move, or the best two together, as long as the picture gets better."""

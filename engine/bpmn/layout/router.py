@@ -14,8 +14,8 @@ from engine.bpmn.layout.traffic import GridPoint, Traffic
 
 #: rounds in which every flow is taken up and laid again
 ROUNDS = 3
-#: what a crossing costs; the higher prices are tried where too many flows cross
-CROSSING_PRICES = (130.0, 260.0, 520.0)
+#: what a crossing costs, and what it costs where too many flows cross
+CROSSING, HIGHER_CROSSINGS = 130.0, (260.0, 520.0)
 #: a port that another flow uses already; only taken when there is no other
 _SHARED_PORT = 400.0
 #: directions of leaving → cost, forward and for loops
@@ -26,6 +26,10 @@ _ARRIVE = {RIGHT: 0.0, DOWN: 20.0, UP: 20.0, LEFT: 200.0}
 _ARRIVE_LOOP = {RIGHT: 30.0, DOWN: 0.0, UP: 0.0, LEFT: 90.0}
 #: an exception that leaves a gateway on the side of the happy path; a happy flow that leaves it elsewhere
 _EXCEPTION_RIGHT, _HAPPY_ELSEWHERE = 15.0, 10.0
+
+#: what a flow may do, from best to worst: share a port, run on lines of other flows
+_LIBERTIES = ((False, False), (True, False), (True, True))
+_ON_OTHERS = 2
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Route:
 
 
 class Router:
-    """Lays all flows of a graph; ``failed`` holds those for which there is no way at all."""
+    """Lays all flows of a graph; where nothing is free, on each other."""
 
     def __init__(self, graph: Graph, course: Course, grid: Grid, tracks: Tracks, crossing: float) -> None:
         self.graph = graph
@@ -65,23 +69,22 @@ class Router:
         #: ports that boundary events need
         self.kept_free = {(graph.nodes[id].host, each.edge, each.side) for id, each in grid.hanging.items()}
         self.routes: dict[str, Route] = {}
+        #: flow id → how many of the liberties were too few for it
+        self.crowded: dict[str, int] = {}
 
     def run(self) -> Mapping[str, Route]:
-        """Return the route of every flow that has one."""
+        """Return the route of every flow."""
         flows = sorted(self.graph.flows, key=self._priority)
         for flow in flows:
             self._lay(flow)
-        for _ in range(ROUNDS):
+        # Where flows already lie on each other, choosing again mends nothing.
+        for _ in range(0 if _ON_OTHERS in self.crowded.values() else ROUNDS):
             before = dict(self.routes)
             for flow in flows:
                 self._lay(flow)
             if self.routes == before:
                 break
         return self.routes
-
-    @property
-    def failed(self) -> list[str]:
-        return [flow.id for flow in self.graph.flows if flow.id not in self.routes]
 
     def _priority(self, flow: Flow) -> tuple[int, bool, float]:
         """Happy flows first, loops last; short before long, document order where equal."""
@@ -95,10 +98,19 @@ class Router:
         old = self.routes.pop(flow.id, None)
         if old:
             self._mark(old, -1)
-        new = self._search(flow, share=False) or self._search(flow, share=True) or old
-        if new:
-            self.routes[flow.id] = new
-            self._mark(new, 1)
+        new = self._cheapest(flow)
+        self.routes[flow.id] = new
+        self._mark(new, 1)
+
+    def _cheapest(self, flow: Flow) -> Route:
+        """Return a way of its own; else one from a port that others use; else one on their lines."""
+        for share, on_others in _LIBERTIES[self.crowded.get(flow.id, 0) :]:
+            route = self._search(flow, share=share, on_others=on_others)
+            if route is not None:
+                return route
+            # What was crowded once is not tried again in every round.
+            self.crowded[flow.id] = self.crowded.get(flow.id, 0) + 1
+        raise AssertionError(f"no way for {flow.id}, though the margin around all cells is free")
 
     def _mark(self, route: Route, by: int) -> None:
         self.traffic.add(route.corners, by)
@@ -107,7 +119,7 @@ class Router:
 
     # --- ports ---------------------------------------------------------------------------------------------------
 
-    def _search(self, flow: Flow, *, share: bool) -> Route | None:
+    def _search(self, flow: Flow, *, share: bool, on_others: bool) -> Route | None:
         leaving = [port for port in self._leaving(flow) if self._is_open(port, share)]
         reaching = [port for port in self._reaching(flow) if self._is_open(port, share)]
         number = self.tracks.number
@@ -118,6 +130,7 @@ class Router:
             {state: port.cost for state, port in goals.items()},
             self.tracks.middle(flow.target),
             self.crossing,
+            on_others=on_others,
         )
         if not states:
             return None

@@ -14,6 +14,8 @@ State = int
 
 #: what a way costs: a pixel, a bend, a bend on a point that another flow passes
 _PIXEL, _BEND, _BEND_ON_FLOW = 0.35, 55.0, 300.0
+#: a step on a line of another flow
+_ON_FLOW = 40.0
 #: a pixel more along the side lines of a column, where shapes may come close
 _SIDE_LINE = 0.1
 #: pixels from a node's middle to where a way may begin, for the estimate of what is left
@@ -71,14 +73,21 @@ class Traffic:
         return self.upright_used[number if side < LEFT else number - self.tracks.stride] > 0
 
     def cheapest(
-        self, starts: Mapping[State, float], goals: Mapping[State, float], target: GridPoint, crossing: float
+        self,
+        starts: Mapping[State, float],
+        goals: Mapping[State, float],
+        target: GridPoint,
+        crossing: float,
+        *,
+        on_others: bool = False,
     ) -> list[State]:
-        """Return the states of the cheapest way that no other flow lies on; [] when there is none. A*.
+        """Return the states of the cheapest way, [] when there is none; A*.
 
         :param starts: first states with what it costs to begin there
         :param goals: last states with what it costs to end there
         :param target: the point all goals lie around, for the estimate
         :param crossing: what crossing another flow costs
+        :param on_others: it may run on lines of other flows, where nothing else is left
         """
         # The hot loop of the layout: everything it reads is a local list.
         blocked, stride = self.tracks.blocked, self.tracks.stride
@@ -115,15 +124,17 @@ class Traffic:
                 # Left and up use the piece that begins at the other end.
                 piece = here if way < LEFT else there
                 if way & 1:
-                    if upright_used[piece]:
+                    if upright_used[piece] and not on_others:
                         continue
                     price = so_far + down_price[piece] + (crossing if level_through[there] else 0)
                 else:
-                    if level_used[piece]:
+                    if level_used[piece] and not on_others:
                         continue
                     price = so_far + right_price[piece] + (crossing if upright_through[there] else 0)
                 if way != direction:
                     price += turn
+                if on_others and (upright_used[piece] if way & 1 else level_used[piece]):
+                    price += _ON_FLOW
                 after = there * 4 + way
                 if price < cost[after] - 1e-9:
                     cost[after] = price

@@ -47,7 +47,7 @@ class RandomOutline:
 
     def add(self, kind: str, name: str = "", host: str = "") -> str:
         id = f"Node_{len(self.steps)}"
-        self.steps.append((self.lane, id, f"{kind} {id}{f' @{host}' if host else ''} {name or self.name()}"))
+        self.steps.append((self.lane, id, f"{kind} {id}{f' @{host}' if host else ''} {name or self.name()}".rstrip()))
         return id
 
     def name(self) -> str:

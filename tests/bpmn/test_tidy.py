@@ -140,13 +140,13 @@ def test_a_modeler_changes_nothing_when_it_saves(tmp_path):
     assert len(saved) == len(CATALOGUE) + 2
     for file, answer in saved.items():
         assert answer["warnings"] == []
-        assert in_any_order(answer["xml"]) == in_any_order(Path(file).read_text("utf-8")), file
+        assert without_namespaces(answer["xml"]) == without_namespaces(Path(file).read_text("utf-8")), file
 
 
-def in_any_order(xml: str) -> list[str]:
-    """Return the lines of a file; a modeler puts first the namespaces of the extensions it has loaded."""
+def without_namespaces(xml: str) -> list[str]:
+    """Return the lines of a file; which namespaces a modeler declares depends on the extensions it has loaded."""
     first, root, *rest = xml.splitlines()
-    return [first, *sorted(root.split(" ")), *rest]
+    return [first, re.sub(r' xmlns:\w+="[^"]*"', "", root), *rest]
 
 
 # --- refused --------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from engine.bpmn.outline import outline
 from engine.bpmn.tidy import LayoutRefused
 from engine.errors import EngineError, InvalidProcess, NotFound, Unavailable
 from engine.model import Finding
+from engine.mutation import EQUIVALENT, mutate
 from engine.process_engine import PROCESSES, ProcessEngine
 from engine.scenarios import Coverage, FolderRun, ScenarioRun, run_folder
 from engine.store.session import DATABASE_FAULTS
@@ -92,7 +93,8 @@ def command_line() -> argparse.ArgumentParser:
     made.add_argument("outline", type=Path, help="text as sihua outline prints it; facts are left aside")
     made.add_argument("file", type=Path, help="the new BPMN file")
     command("deploy", _deploy, "put packages into force; the same package twice changes nothing", place, items, out)
-    command("scenarios", _scenarios, "play the scenarios of items and count what they take", items, out)
+    played = command("scenarios", _scenarios, "play the scenarios of items and count what they take", items, out)
+    played.add_argument("--mutants", action="store_true", help="plant every fault and name those no scenario notices")
     verify = command("verify", _verify, "recompute the chains of the event log", place, out)
     verify.add_argument("--against", type=Path, help="heads published earlier (heads.json)")
     verify.add_argument("--write-heads", type=Path, help="write the heads of today to this file")
@@ -256,12 +258,32 @@ def _deploy(options: argparse.Namespace) -> int:
 
 
 def _scenarios(options: argparse.Namespace) -> int:
+    if options.mutants:
+        return _mutants(options)
     rows = [_scenario_row(folder) for folder in options.folder or _shipped()]
     if options.format == "json":
         _print_rows(rows)
     else:
         for row in rows:
             _print_folder(row)
+    return HOLDS if all(row["holds"] for row in rows) else FALLS_SHORT
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    """Items that are named answer for themselves; all of them together also for what they call."""
+    folders = options.folder or _shipped()
+    together = {}
+    for folder in folders:
+        together.setdefault(_processes_of(folder), []).append(folder)
+    rows = []
+    for processes, items in together.items():
+        for ran in mutate(items, processes, called=not options.folder):
+            unnoticed = {"survivors": ran.survivors, "stale": ran.stale, "holds": ran.holds}
+            rows.append({**_row(ran.folder, ran.planted, "planted faults"), **unnoticed})
+            if options.format == "text":
+                _print_mutants(rows[-1])
+    if options.format == "json":
+        _print_rows(rows)
     return HOLDS if all(row["holds"] for row in rows) else FALLS_SHORT
 
 
@@ -475,6 +497,14 @@ def _print_folder(row: Mapping) -> None:
         f"{row['name']}：{row['scenarios']} 个情形，{len(row['failed'])} 个不符；"
         f"连线、决策行、不予原因走到 {row['value']}/{row['target']}。"
     )
+
+
+def _print_mutants(row: Mapping) -> None:
+    for fault in row["survivors"]:
+        print(f"{row['name']}：没有情形发现 {fault}")
+    for fault in row["stale"]:
+        print(f"{row['name']}：{EQUIVALENT} 里不必再写 {fault}")
+    print(f"{row['name']}：种下 {row['value']} 处错误，没有发现的有 {len(row['survivors'])} 处。", flush=True)
 
 
 if __name__ == "__main__":

@@ -199,6 +199,11 @@ class ProcessFacts:
         return {activity.id: (activity, process) for process in self.processes for activity in process.activities}
 
     @property
+    def folder(self) -> str:
+        """Folder of its diagram inside the package, "" for the item itself."""
+        return self.activities[0].folder if self.activities else ""
+
+    @property
     def processes(self) -> tuple[ProcessFacts, ...]:
         """This and all called processes."""
         return (self, *self.called)

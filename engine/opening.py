@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from engine.demo import Demo, load
+from engine.demo import Demo, load_apart
 from engine.errors import EngineError
 from engine.process_engine import ProcessEngine
 
@@ -48,7 +48,7 @@ def _load_demo(embedded: Path, files: Path) -> None:
     draft = embedded.with_suffix(".new")
     for left_over in draft.parent.glob(f"{draft.name}*"):
         left_over.unlink()
-    load(f"sqlite:///{draft}", files)
+    load_apart(f"sqlite:///{draft}", files)
     draft.rename(embedded)
 
 

@@ -163,6 +163,8 @@ class Attachment:
     #: ready, pending (not decoded yet), failed
     state: str
     has_preview: bool = False
+    #: the task it was given with, "" for none: the same step may come round again
+    task_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,38 @@ class TaskView:
     comments: tuple[Comment, ...] = ()
     #: earliest date this step may have happened on paper
     earliest_on: date | None = None
+    #: what the figures of a meeting come to so far
+    ballot: Ballot | None = None
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """A meeting in figures; totals only, never who chose what."""
+
+    entitled: int
+    recused: int
+    absent: int
+    present: int
+    #: persons the shares are taken of
+    base: int
+    voting: int
+    #: None while they have not been filled in
+    yes: int | None
+    no: int | None
+    abstain: int | None
+    #: fewest persons with whom the meeting may vote
+    quorum: int | None
+    #: fewest votes in favour with which it passes; None when not even all of them would do
+    needed: int | None
+    #: what the decision table says; None when it does not say yet
+    enough: bool | None
+    passed: bool | None
+    #: 3 × 22 = 66 > 2 × 30 = 60
+    formula: str
+    #: why the figures cannot be right, ""
+    problem: str
+    #: this step is about the vote, not only about who is there
+    decides: bool
 
 
 @dataclass(frozen=True)
@@ -409,10 +443,7 @@ class Trace:
     summaries: tuple[Summary, ...]
     attachments: tuple[Attachment, ...]
     documents: tuple[Document, ...]
-    #: element id → done, now, late
-    marks: dict[str, str]
-    #: element id → text under the element
-    badges: dict[str, str]
+    picture: Picture
     definition_id: str
     version: int
     deployed_at: datetime
@@ -431,6 +462,24 @@ class Refusal:
     reason: str
     basis: str
     remedy: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One diagram of an item: its own, or that of a process it calls, with what one run has taken of it."""
+
+    #: the process drawn
+    process_id: str
+    #: (id of the call activity, name) on the way down to it; the item itself first, its id ""
+    path: tuple[tuple[str, str], ...]
+    #: call activities in it: id → name
+    calls: dict[str, str] = field(default_factory=dict)
+    #: element id → done, now, late
+    marks: dict[str, str] = field(default_factory=dict)
+    #: element id → text under the element
+    badges: dict[str, str] = field(default_factory=dict)
+    #: element to look at first, "" for none
+    focus: str = ""
 
 
 @dataclass(frozen=True)
@@ -456,7 +505,7 @@ class Progress:
     may_remind: bool
     contacts: tuple[Contact, ...]
     definition_id: str
-    marks: dict[str, str] = field(default_factory=dict)
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -505,6 +554,7 @@ class Guide:
     excludes: tuple[str, ...]
     legal_basis: tuple[LegalBasis, ...]
     start_form: Form | None
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -528,6 +578,7 @@ class Definition:
     files: tuple[str, ...]
     #: element id → time limit as people read it, with today's county parameters
     limits: dict[str, str] = field(default_factory=dict)
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True)

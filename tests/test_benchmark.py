@@ -41,7 +41,7 @@ def test_statements_are_counted_and_stay_within_their_targets(bench):
     assert sent == ["select 1"]
     found = steps.statements(bench)
     assert found["completion"] <= 20
-    assert (found["inbox"], found["inbox_page"] <= 3, found["trace"] <= 5) == (1, True, True)
+    assert (found["inbox"], found["inbox_page"] <= 3, found["trace"] <= 5, found["stuck"]) == (1, True, True, 1)
 
 
 def test_the_bare_engine_walks_the_same_steps():

@@ -49,9 +49,10 @@ def items() -> str:
 @blueprint.get("/designer/<item_id>")
 @auth.required("designer")
 def definition(item_id: str) -> str:
-    """Show one version of an item."""
-    shown = engine().repository.definition(item_id, version=_version())
+    """Show one version of an item; with ``call`` what that call activity leads to."""
+    shown = engine().repository.definition(item_id, version=_version(), call=request.args.get("call", ""))
     facts = shown.facts
+    drawn = next(process for process in facts.processes if process.id == shown.picture.process_id)
     by_severity = {severity: [] for severity in ("error", "warning", "info")}
     for finding in shown.findings:
         by_severity[finding.severity].append(finding)
@@ -61,9 +62,9 @@ def definition(item_id: str) -> str:
         item=shown.item,
         facts=facts,
         findings=by_severity,
-        panels=[activity for activity in facts.activities if activity.kind in PANELS],
-        outline=_outline(facts),
-        names={activity.id: activity.name for activity in facts.activities},
+        panels=[activity for activity in drawn.activities if activity.kind in PANELS],
+        outline=_outline(drawn),
+        names={activity.id: activity.name for process in facts.processes for activity in process.activities},
         kinds=KINDS,
         publish=PUBLISH,
     )

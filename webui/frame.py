@@ -50,6 +50,7 @@ def around_page() -> dict[str, Any]:
         "home_url": _home_url,
         "page_place": _page_place,
         "page_nav": _page_nav,
+        "door": _door,
         "home_of_actor": lambda: auth.home_of(g.actor),
     }
 
@@ -72,6 +73,11 @@ def _home_url() -> str:
         village = g.get("village")
         return url_for("portal.village", unit_id=village.id) if village else url_for("portal.home")
     return auth.home_of(g.actor)
+
+
+def _door(page: str, call: str) -> str:
+    """Return the address of a page with the picture of that call activity, "" for the item's own."""
+    return f"{page}{'&' if '?' in page else '?'}call={call}#picture"
 
 
 def _page_place() -> str:

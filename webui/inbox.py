@@ -59,7 +59,19 @@ def draft(task_id: str):
     if onward in ("delegate", "recuse"):
         return redirect(url_for(f"inbox.{onward}", task_id=task_id), 303)
     acted_on = request.form.get(task_form.ACTED_ON) or None
-    return redirect(url_for("inbox.task", task_id=task_id, acted_on=acted_on, _anchor="do"), 303)
+    anchor = "ballot" if onward == "tally" else "do"
+    return redirect(url_for("inbox.task", task_id=task_id, acted_on=acted_on, _anchor=anchor), 303)
+
+
+@blueprint.post("/tasks/<task_id>/tally")
+@auth.required()
+def tally(task_id: str) -> str:
+    """Say what the figures on the screen come to; nothing is kept."""
+    form = engine().tasks.form(task_id)
+    view = engine().tasks.open(task_id, by=g.actor.person_id, typed=forms.raw(request.form, form))
+    if view.ballot is None:
+        raise errors.NotFound("待办", task_id)
+    return render_template("inbox/ballot.html", ballot=view.ballot, task_id=task_id)
 
 
 @blueprint.post("/tasks/<task_id>/claim")

@@ -94,7 +94,7 @@ def _speaks_of(item: Item, query: str) -> bool:
 @blueprint.get("/villages/<unit_id>/items/<item_id>")
 def guide(unit_id: str, item_id: str) -> str:
     """Show 办事指南: who, how, until when; then papers, steps and where to go with what is not done here."""
-    found = _guide(unit_id, item_id)
+    found = _guide(unit_id, item_id, call=request.args.get("call", ""))
     return render_template(
         "portal/guide.html",
         guide=found,
@@ -104,9 +104,9 @@ def guide(unit_id: str, item_id: str) -> str:
     )
 
 
-def _guide(unit_id: str, item_id: str) -> Guide:
+def _guide(unit_id: str, item_id: str, call: str = "") -> Guide:
     _enter(unit_id)
-    return engine().repository.guide(item_id, unit_id=unit_id)
+    return engine().repository.guide(item_id, unit_id=unit_id, call=call)
 
 
 def _bases_of_steps(found: Guide) -> list[LegalBasis]:
@@ -124,11 +124,12 @@ def _qr() -> Markup:
 
 
 @blueprint.get("/diagrams/<definition_id>.bpmn")
-def diagram(definition_id: str) -> Response:
-    """Hand out the diagram as it was deployed."""
-    response = Response(engine().repository.diagram(definition_id), mimetype="application/xml")
+@blueprint.get("/diagrams/<definition_id>/<process_id>.bpmn")
+def diagram(definition_id: str, process_id: str | None = None) -> Response:
+    """Hand out the diagram of an item, or of a process it calls, as it was deployed."""
+    response = Response(engine().repository.diagram(definition_id, process_id), mimetype="application/xml")
     # A diagram is somebody's file: shown as a page of ours it could carry script.
-    response.headers["Content-Disposition"] = f'attachment; filename="{definition_id}.bpmn"'
+    response.headers["Content-Disposition"] = f'attachment; filename="{process_id or definition_id}.bpmn"'
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.headers["Cache-Control"] = "public, max-age=3600"
     return response
@@ -269,7 +270,7 @@ def matter(receipt: str) -> Any:
 
 def _matter_page(receipt: str, problem: str = "", status: int = 200) -> tuple[Response, int]:
     code = _code_of(receipt)
-    found = engine().history.progress(receipt, code=code)
+    found = engine().history.progress(receipt, code=code, call=request.args.get("call"))
     _enter(found.unit.id)
     told = engine().history.messages_to_applicant(receipt, code=code)
     page = render_template(

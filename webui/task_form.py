@@ -29,7 +29,7 @@ def show(task_id: str, problems: dict[str, str] | None = None, refused=None, sta
         submitted=submitted,
         errors=problems,
         choices=view.choices,
-        attachments=view.attachments,
+        attachments=_of_this_task(view),
     )
     page = render_template(
         "inbox/task.html",
@@ -69,11 +69,22 @@ def _acted_on_field(view, problems) -> FieldView:
 
 def _missing(view) -> list[str]:
     """Name the required papers of this step that nobody has given yet."""
-    given = {attachment.field for attachment in view.attachments}
     wanted = {m.kind: m.name for m in view.activity.materials if m.required and m.keep == "copy" and m.kind}
-    fields = view.form.fields if view.form else ()
-    wanted |= {field.key: field.label for field in fields if field.type == "filepicker" and field.required}
-    return [name for key, name in wanted.items() if key not in given]
+    asked = {field.key: field.label for field in (view.form.fields if view.form else ()) if field.type == "filepicker"}
+    required = {field.key for field in (view.form.fields if view.form else ()) if field.required}
+    # What the form asks for is given anew each time the step comes round; the rest may have come with an earlier one.
+    now, ever = _fields(_of_this_task(view)), _fields(view.attachments)
+    there = {key for key in {*wanted, *asked} if key in (now if key in asked else ever)}
+    wanted |= {key: label for key, label in asked.items() if key in required}
+    return [name for key, name in wanted.items() if key not in there]
+
+
+def _of_this_task(view) -> tuple[views.Attachment, ...]:
+    return tuple(each for each in view.attachments if each.task_id == view.card.id)
+
+
+def _fields(attachments) -> set[str]:
+    return {each.field for each in attachments}
 
 
 def complete(task_id: str):

@@ -74,7 +74,7 @@ def matter(receipt: str) -> str:
 
 
 def _matter_page(receipt: str, problems: dict[str, str] | None = None, refused: errors.Refused | None = None) -> str:
-    trace = engine().history.trace(receipt, by=g.actor.person_id)
+    trace = engine().history.trace(receipt, by=g.actor.person_id, call=request.args.get("call"))
     return render_template(
         "trace/matter.html",
         trace=trace,

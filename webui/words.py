@@ -15,6 +15,7 @@ from flask_babel import get_locale, gettext, lazy_gettext, ngettext
 
 from engine.model import TimeLimit
 from engine.views import Clock
+from webui import ballots
 
 ZONE = ZoneInfo("Asia/Shanghai")
 _CHINESE = "zh_Hans_CN"
@@ -402,4 +403,5 @@ def install(app: Flask, now: Callable[[], datetime]) -> None:
         span=lambda first, last: span(first, last, today()),
         leaf=lambda clock, word="": leaf(clock, now(), word),
         left=lambda clock: left(clock, now()),
+        verdict=ballots.verdict,
     )

@@ -83,6 +83,7 @@ def statements(county: BenchCounty) -> dict[str, int]:
         "inbox": lambda: engine.tasks.inbox(by=clerk),
         "inbox_page": lambda: (engine.identity.actor(clerk), engine.tasks.inbox(by=clerk)),
         "trace": lambda: engine.history.trace(receipt, by=clerk),
+        "stuck": lambda: engine.history.stuck(by=clerk),
     }
     for name, read in readers.items():
         read()

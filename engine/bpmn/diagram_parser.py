@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lxml import etree
 from SpiffWorkflow.bpmn.parser.BpmnParser import BpmnParser
+from SpiffWorkflow.bpmn.parser.event_parsers import SIGNAL_EVENT_XPATH
 from SpiffWorkflow.bpmn.parser.ProcessParser import ProcessParser
 from SpiffWorkflow.bpmn.parser.task_parsers import ConditionalGatewayParser, SubprocessParser
 from SpiffWorkflow.bpmn.parser.TaskParser import TaskParser
@@ -19,17 +20,26 @@ from SpiffWorkflow.bpmn.specs.event_definitions.timer import CycleTimerEventDefi
 from engine.bpmn.document import CAMUNDA
 from engine.bpmn.elements import (
     CallActivity,
-    ErrorEvent,
-    Message,
+    Foreseeing,
     ParallelInstances,
     RuleTask,
     SequentialInstances,
     ServiceTask,
-    SeveralEvents,
     StandardLoop,
+)
+from engine.bpmn.events import (
+    BoundaryEvent,
+    EndEvent,
+    ErrorEvent,
+    Escalation,
+    EventGateway,
+    Message,
+    SeveralEvents,
+    Signal,
 )
 from engine.bpmn.expressions import Expression, ExpressionError, parse
 from engine.bpmn.gateways import Condition, ExclusiveGateway, InclusiveGateway, ParallelGateway, ProcessSpec
+from engine.bpmn.lifting import DRAWN_ID, DRAWN_KIND, FRAME, OF
 from engine.bpmn.timers import Timer
 
 if TYPE_CHECKING:
@@ -46,7 +56,51 @@ class _Element:
     SEQUENTIAL_MI_CLASS = SequentialInstances
 
     def parse_extensions(self, node: etree._Element | None = None) -> dict[str, str]:
-        return {"kind": etree.QName(self.node).localname}
+        """Return the tag people know the element by, and what ``lifting`` has written on it."""
+        said = {"kind": self.node.get(DRAWN_KIND) or etree.QName(self.node).localname}
+        for name, attribute in (("of", OF), ("frame", FRAME)):
+            if self.node.get(attribute) is not None:
+                said[name] = self.node.get(attribute)
+        return said
+
+    def parse_node(self) -> TaskSpec:
+        """Make the spec of this node and return the one a flow enters it by; ``connect`` comes when all are made."""
+        self.task = self._named(self.create_task())
+        self.task.extensions = self.parse_extensions()
+        for tag, add in (
+            ("standardLoopCharacteristics", self._add_loop_task),
+            ("multiInstanceLoopCharacteristics", self._add_multiinstance_task),
+        ):
+            for characteristics in self.node.iterchildren(full_tag(tag)):
+                add(characteristics)
+                self._named(self.task)
+        entry = self.task
+        boundaries = self.process_parser.get_boundary_events(self.bpmn_id)
+        if boundaries:
+            entry = self._add_boundary_event(boundaries)
+        return entry
+
+    def _named(self, spec: TaskSpec) -> TaskSpec:
+        """Let the spec answer by the id that is drawn, by none when it is not drawn."""
+        if self.node.get(OF) is not None:
+            spec.bpmn_id = None
+        elif self.node.get(DRAWN_ID):
+            spec.bpmn_id = self.node.get(DRAWN_ID)
+        return spec
+
+    def leaving(self) -> list[tuple[etree._Element, etree._Element]]:
+        """Return the flows that leave this node, each with the node it leads to."""
+        flows = self.process_parser.get_outgoing_sequence_flows(self.bpmn_id)
+        return [(flow, self.process_parser.get_node_by_id(flow.get("targetRef"))) for flow in flows]
+
+    def connect(self) -> None:
+        """Connect the spec to those it leads to, in the order of the file."""
+        leaving, default = self.leaving(), self.node.get("default")
+        if len(leaving) == 1 and isinstance(self.task, ExclusiveGateway | InclusiveGateway):
+            ((flow, _),) = leaving
+            default = default if self.parse_condition(flow) is not None else flow.get("id")
+        for flow, target in leaving:
+            self.connect_outgoing(self.process_parser.parse_node(target), flow, flow.get("id") == default)
 
     def get_position(self, node: etree._Element | None = None) -> dict[str, float]:
         # SpiffWorkflow tries the flows of a gateway from the top of the picture to its bottom; here the order of the
@@ -54,9 +108,12 @@ class _Element:
         return {"x": 0.0, "y": 0.0}
 
     def connect_outgoing(self, outgoing_task: TaskSpec, sequence_flow_node: etree._Element, is_default: bool) -> None:
-        ends = (self.task.name, outgoing_task.name)
-        self.spec.flows.setdefault(ends, []).append(sequence_flow_node.get("id"))
+        self._note_flow(outgoing_task, sequence_flow_node)
         super().connect_outgoing(outgoing_task, sequence_flow_node, is_default)
+
+    def _note_flow(self, outgoing_task: TaskSpec, flow: etree._Element) -> None:
+        if flow.get(OF) is None:
+            self.spec.flows.setdefault((self.task.name, outgoing_task.name), []).append(flow.get("id"))
 
     def expression(self, text: str | None, node: etree._Element) -> str:
         """Parse an expression (a leading ``=`` is allowed) and return the text it is found under at run time."""
@@ -96,9 +153,23 @@ class _Element:
         error = self.process_parser.parser.errors.get(error_event.get("errorRef"), {})
         code = error.get("error_code")
         code = self.literal_or_expression(code, error_event) if code else None
+        if code is None and error_event.get("errorRef") and etree.QName(self.node).localname == "boundaryEvent":
+            self.refuse("错误没有代码（errorCode），会把别的错误也接住", error_event)
         return ErrorEvent(error.get("name") or error_event.get("errorRef") or self.bpmn_id, code)
 
+    def parse_escalation_event(self, escalation_event: etree._Element) -> Escalation:
+        reference = escalation_event.get("escalationRef")
+        escalation = self.process_parser.parser.escalations[reference] if reference else {}
+        return Escalation(escalation.get("name") or self.bpmn_id, escalation.get("escalation_code"))
+
+    def parse_signal_event(self, signal_event: etree._Element) -> Signal:
+        name = self.process_parser.parser.signals[signal_event.get("signalRef")]
+        return Signal(name, self.inputs())
+
     def get_event_definition(self, xpaths: list[str]) -> EventDefinition:
+        if etree.QName(self.node).localname == "endEvent":
+            # SpiffWorkflow makes it an end that signals nothing.
+            xpaths = [*xpaths, SIGNAL_EVENT_XPATH]
         found = super().get_event_definition(xpaths)
         if isinstance(found, MultipleEventDefinition):
             return SeveralEvents(found.event_definitions, found.parallel, description="Multiple")
@@ -135,6 +206,8 @@ class _Element:
         """A matter is started from outside, by a person, a message or a moment: its start event waits for nothing."""
         if etree.QName(self.node).localname == "startEvent":
             event_definition = NoneEventDefinition(description="Default")
+        if etree.QName(self.node).localname == "eventBasedGateway":
+            event_definition = SeveralEvents()
         return super()._create_task(event_definition, *args, **kwargs)
 
     def parse_conditional_event(self, event: etree._Element) -> NoReturn:
@@ -148,7 +221,7 @@ class _ConditionalElement(_Element):
         condition = None if is_default else self.parse_condition(sequence_flow_node)
         if condition is None and not is_default:
             self.refuse("这条流向没有条件，也不是默认流向", sequence_flow_node)
-        self.spec.flows.setdefault((self.task.name, outgoing_task.name), []).append(sequence_flow_node.get("id"))
+        self._note_flow(outgoing_task, sequence_flow_node)
         self.task.flow_ids.append(sequence_flow_node.get("id"))
         if is_default:
             self.task.connect(outgoing_task)
@@ -157,14 +230,14 @@ class _ConditionalElement(_Element):
 
 
 class _ServiceTaskParser(_Element, TaskParser):
-    def create_task(self) -> ServiceTask:
+    def create_task(self) -> TaskSpec:
         topic = self.node.get(f"{_C}topic")
         if self.node.get(f"{_C}type") != "external" or not topic:
             self.refuse('服务任务要写 camunda:type="external" 和 camunda:topic')
         outputs = self.parameters("output")
         if len(outputs) > 1:
             self.refuse("一个服务任务只能有一个输出参数", outputs[1])
-        return ServiceTask(
+        return self.spec_class(
             self.spec,
             self.bpmn_id,
             topic=topic,
@@ -176,7 +249,7 @@ class _ServiceTaskParser(_Element, TaskParser):
 
 
 class _RuleTaskParser(_Element, TaskParser):
-    def create_task(self) -> RuleTask:
+    def create_task(self) -> TaskSpec:
         decision = self.node.get(f"{_C}decisionRef")
         if decision not in self.process_parser.parser.decisions:
             self.refuse(f"没有这张决策表：{decision or '（没有写 camunda:decisionRef）'}")
@@ -186,7 +259,7 @@ class _RuleTaskParser(_Element, TaskParser):
         mapping = self.node.get(f"{_C}mapDecisionResult")
         if mapping not in (None, "singleResult", "singleEntry"):
             self.refuse(f"不支持 mapDecisionResult={mapping}")
-        return RuleTask(
+        return self.spec_class(
             self.spec,
             self.bpmn_id,
             decision=decision,
@@ -197,8 +270,8 @@ class _RuleTaskParser(_Element, TaskParser):
 
 
 class _CallActivityParser(_Element, TaskParser):
-    def create_task(self) -> CallActivity:
-        return CallActivity(
+    def create_task(self) -> TaskSpec:
+        return self.spec_class(
             self.spec,
             self.bpmn_id,
             subworkflow_spec=SubprocessParser.get_call_activity_spec(self),
@@ -232,8 +305,37 @@ class DiagramParser(BpmnParser):
 
 
 class _DiagramProcessParser(ProcessParser):
+    """Makes all specs of a process and connects them then.
+
+    SpiffWorkflow follows flow after flow in one recursion, which breaks off after some hundred steps.
+    """
+
     def create_spec(self) -> ProcessSpec:
         return ProcessSpec(name=self.bpmn_id, description=self.get_name(), filename=self.filename)
+
+    def add_tasks(self) -> None:
+        self._entries: dict[str, TaskSpec] = {}
+        self._unconnected: list[_Element] = []
+        for node in self.node.iterchildren(full_tag("startEvent")):
+            self.parse_node(node)
+        made: list[_Element] = []
+        while self._unconnected:
+            parser = self._unconnected.pop()
+            made.append(parser)
+            for _, target in reversed(parser.leaving()):
+                self.parse_node(target)
+        for parser in made:
+            parser.connect()
+
+    def parse_node(self, node: etree._Element) -> TaskSpec:
+        """Return the spec by which a flow enters a node; its own flows are followed later."""
+        id = node.get("id")
+        if id not in self._entries:
+            parser_class, spec_class = self.parser._get_parser_class(node.tag)
+            parser = parser_class(self, spec_class, node, self.nsmap, lane=self.lane)
+            self._entries[id] = parser.parse_node()
+            self._unconnected.append(parser)
+        return self._entries[id]
 
 
 def _parser_classes() -> dict[str, tuple[type, type]]:
@@ -247,12 +349,18 @@ def _parser_classes() -> dict[str, tuple[type, type]]:
         ("exclusiveGateway", ExclusiveGateway),
         ("inclusiveGateway", InclusiveGateway),
         ("parallelGateway", ParallelGateway),
+        ("eventBasedGateway", EventGateway),
+        ("boundaryEvent", BoundaryEvent),
+        ("endEvent", EndEvent),
     ):
         classes[full_tag(tag)] = (classes[full_tag(tag)][0], spec_class)
     classes[full_tag("serviceTask")] = (_ServiceTaskParser, ServiceTask)
     classes[full_tag("businessRuleTask")] = (_RuleTaskParser, RuleTask)
     classes[full_tag("callActivity")] = (_CallActivityParser, CallActivity)
-    return classes
+    return {
+        tag: (parser, type(spec_class.__name__, (Foreseeing, spec_class), {}))
+        for tag, (parser, spec_class) in classes.items()
+    }
 
 
 DiagramParser.PARSER_CLASSES = _parser_classes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,12 @@ from lxml import etree
 from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 
 from engine.bpmn.diagram_parser import DiagramParser
-from engine.bpmn.document import BPMN, CAMUNDA, XmlRefused, read_xml
+from engine.bpmn.document import BPMN, XmlRefused, read_xml
 from engine.bpmn.expressions import Expression
 from engine.bpmn.gateways import ProcessSpec
+from engine.bpmn.lifting import DRAWN_ID, NODES, lift
+from engine.bpmn.normal_form import normalise
+from engine.bpmn.refusals import refusals
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
@@ -22,31 +25,6 @@ if TYPE_CHECKING:
 DIALECT_VERSION = 1
 
 _B = f"{{{BPMN}}}"
-_C = f"{{{CAMUNDA}}}"
-_SPIFF = "http://spiffworkflow.org/bpmn/schema/1.0/core"
-_NAMED = ("message", "signal", "error", "escalation")
-_REFERENCES = {"messageRef": "message", "signalRef": "signal", "errorRef": "error", "escalationRef": "escalation"}
-_GATEWAYS = ("exclusiveGateway", "inclusiveGateway")
-_NODES = {
-    _B + tag
-    for tag in (
-        "startEvent endEvent intermediateCatchEvent intermediateThrowEvent boundaryEvent task userTask manualTask "
-        "serviceTask sendTask receiveTask businessRuleTask callActivity subProcess transaction exclusiveGateway "
-        "inclusiveGateway parallelGateway eventBasedGateway scriptTask adHocSubProcess complexGateway"
-    ).split()
-}
-_DATA = tuple(_B + tag for tag in ("dataInputAssociation", "dataOutputAssociation", "dataObject", "dataStore"))
-#: event definitions that SpiffWorkflow really carries out, by the element they stand in
-_EVENTS = {
-    "startEvent": {"message", "timer"},
-    "endEvent": {"message", "error", "escalation", "terminate", "cancel"},
-    "intermediateCatchEvent": {"message", "signal", "timer"},
-    "intermediateThrowEvent": {"message", "signal", "escalation"},
-    "boundaryEvent": {"message", "signal", "timer", "error", "escalation", "cancel"},
-}
-#: SpiffWorkflow keeps its own specs under these names: a task called ``End`` would silently finish the matter
-RESERVED_IDS = {"Start", "End", "Root", "StartEventSplit", "StartEventJoin"}
-RESERVED_ENDINGS = (".EndJoin", ".BoundaryEventSplit", ".BoundaryEventJoin", " [child]")
 
 
 class DialectError(EngineError):
@@ -102,22 +80,12 @@ def load_specs(package: Package, decisions: Collection[str] = ()) -> Specs:
 def translate(tree: etree._ElementTree, file: str = "") -> etree._ElementTree:
     """Lift, in place, what is legal BPMN but lost on SpiffWorkflow, and refuse the rest of what it would drop."""
     root = tree.getroot()
-    _name_flows(root)
-    for tag in _NAMED:
-        for node in root.iter(_B + tag):
-            if node.get("name") is None and node.get("id"):
-                node.set("name", node.get("id"))
-    # Data objects are drawn for people; SpiffWorkflow would write None into the data and take variables away.
-    for node in [*root.iter(*_DATA)]:
-        node.getparent().remove(node)
-    for node in root.iter(_B + "multiInstanceLoopCharacteristics"):
-        _lift_collection(node)
-    for node in root.iter(etree.Element):
-        for check in _CHECKS:
-            message = check(node)
-            if message:
-                place = node if node.get("id") else node.getparent()
-                raise DialectError(message, file=file, element=place.get("id") or "", line=node.sourceline)
+    normalise(root)
+    for node, message in refusals(root):
+        place = node if node.get("id") else node.getparent()
+        place = node if place is None else place
+        raise DialectError(message, file=file, element=place.get("id") or "", line=node.sourceline or 0)
+    lift(root)
     return tree
 
 
@@ -135,125 +103,21 @@ def _main_process(package: Package, tree: etree._ElementTree) -> str:
     return processes[0].get("id")
 
 
-def _name_flows(root: etree._Element) -> None:
-    """Give an id to sequence flows without one: legal BPMN, but everything behind them would vanish."""
-    taken = set(root.xpath("//@id"))
-    for flow in root.iter(_B + "sequenceFlow"):
-        if flow.get("id") is None:
-            name = base = f"Flow_{flow.get('sourceRef')}_{flow.get('targetRef')}"
-            count = 1
-            while name in taken:
-                count += 1
-                name = f"{base}_{count}"
-            taken.add(name)
-            flow.set("id", name)
-
-
-def _lift_collection(node: etree._Element) -> None:
-    """Write ``camunda:collection`` and ``camunda:elementVariable`` the standard way."""
-    collection, item = node.get(_C + "collection"), node.get(_C + "elementVariable")
-    if item and node.find(_B + "inputDataItem") is None:
-        node.insert(0, etree.Element(_B + "inputDataItem", id=item))
-    if collection and node.find(_B + "loopDataInputRef") is None:
-        reference = etree.Element(_B + "loopDataInputRef")
-        reference.text = collection
-        node.insert(0, reference)
-
-
-def _check_reserved_id(node: etree._Element) -> str | None:
-    id = node.get("id") or ""
-    if node.tag in _NODES and (id in RESERVED_IDS or id.endswith(RESERVED_ENDINGS)):
-        return f"“{id}”是引擎自己用的编号，请换一个"
-    return None
-
-
-def _check_script(node: etree._Element) -> str | None:
-    if node.tag in (_B + "scriptTask", _C + "script") or etree.QName(node).namespace == _SPIFF:
-        return "流程图里不允许有脚本"
-    return None
-
-
-def _check_kind(node: etree._Element) -> str | None:
-    if node.tag in (_B + "adHocSubProcess", _B + "complexGateway", _B + "ioSpecification"):
-        return f"不支持 {etree.QName(node).localname}"
-    if node.tag == _B + "subProcess" and node.get("triggeredByEvent") == "true":
-        return "不支持事件子流程：它会改动所有事项共用的流程定义"
-    if node.get("isForCompensation") == "true":
-        return "不支持补偿"
-    if node.get("startQuantity", "1") != "1" or node.get("completionQuantity", "1") != "1":
-        return "不支持 startQuantity 和 completionQuantity"
-    if node.tag == _B + "multiInstanceLoopCharacteristics" and node.get("behavior", "All") != "All":
-        return "多实例只支持 behavior=All"
-    return None
-
-
-def _check_event(node: etree._Element) -> str | None:
-    if node.tag == _B + "eventDefinitionRef":
-        return "事件定义要写在事件里面，不能引用"
-    name = etree.QName(node).localname
-    parent = node.getparent()
-    if not name.endswith("EventDefinition") or parent is None or parent.tag not in _NODES:
-        return None
-    kind = name.removesuffix("EventDefinition")
-    if kind not in _EVENTS.get(etree.QName(parent).localname, {"message"}):
-        return f"这里不支持 {kind} 事件"
-    return None
-
-
-def _check_event_gateway(node: etree._Element) -> str | None:
-    if node.tag == _B + "eventBasedGateway":
-        targets = set(node.xpath("../*[local-name()='sequenceFlow'][@sourceRef=$id]/@targetRef", id=node.get("id")))
-        timers = node.xpath("../*[*[local-name()='timerEventDefinition']]/@id")
-        if len(targets.intersection(timers)) > 1:
-            return "一个事件网关后面只能有一个定时事件"
-    return None
-
-
-def _check_reference(node: etree._Element) -> str | None:
-    for attribute, tag in _REFERENCES.items():
-        wanted = node.get(attribute)
-        if wanted and not node.getroottree().xpath(f"//*[local-name()='{tag}'][@id=$id]", id=wanted):
-            return f"{attribute} 指向的 {wanted} 不存在"
-    return None
-
-
-def _check_flow(node: etree._Element) -> str | None:
-    if node.tag != _B + "sequenceFlow":
-        return None
-    ends = [node.xpath("../*[@id=$id]", id=node.get(end) or "") for end in ("sourceRef", "targetRef")]
-    if not all(ends):
-        return "这条流向有一头没有接在步骤上"
-    source = ends[0][0]
-    conditional = node.find(_B + "conditionExpression") is not None
-    if conditional and etree.QName(source).localname not in _GATEWAYS:
-        return "条件只能写在排他网关或包容网关的流向上，写在这里不起作用"
-    return None
-
-
-_CHECKS: tuple[Callable[[etree._Element], str | None], ...] = (
-    _check_reserved_id,
-    _check_script,
-    _check_kind,
-    _check_event,
-    _check_event_gateway,
-    _check_reference,
-    _check_flow,
-)
-
-
 def _refuse_dropped_nodes(specs: Specs, trees: Mapping[str, etree._ElementTree]) -> None:
     """Refuse nodes that no flow leads to: SpiffWorkflow leaves them out without a word."""
     running = {specs.main.name: specs.main, **specs.called}
     for file, tree in trees.items():
-        for node in tree.iter(*_NODES):
+        for node in tree.iter(*NODES):
             spec = running.get(node.getparent().get("id"))
             if spec is not None and node.get("id") not in spec.task_specs:
                 message = "没有流向通到这里，它永远不会执行"
-                raise DialectError(message, file=file, element=node.get("id") or "", line=node.sourceline)
+                id = node.get(DRAWN_ID) or node.get("id") or ""
+                raise DialectError(message, file=file, element=id, line=node.sourceline)
 
 
 def _refuse_unknown_times(specs: Specs, file: str) -> None:
-    known = {name for spec in (specs.main, *specs.called.values()) for name in spec.task_specs}
+    everything = (specs.main, *specs.called.values())
+    known = {each.bpmn_id or name for spec in everything for name, each in spec.task_specs.items()}
     for text, expression in specs.expressions.items():
         for element in expression.literals_of("times"):
             if element not in known:

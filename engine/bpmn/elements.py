@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from SpiffWorkflow.bpmn.specs import defaults
-from SpiffWorkflow.bpmn.specs.event_definitions.item_aware_event import ErrorEventDefinition as SpiffErrorEvent
-from SpiffWorkflow.bpmn.specs.event_definitions.message import MessageEventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
 from SpiffWorkflow.bpmn.specs.mixins import BpmnSpecMixin
-from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask, MultiInstanceTask
-from SpiffWorkflow.bpmn.util.event import BpmnEvent
+from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import MultiInstanceTask
+from SpiffWorkflow.specs.base import TaskSpec
 from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.decisions import DecisionError
@@ -21,6 +17,27 @@ from engine.bpmn.task_data import changes, json_copy, merged
 
 if TYPE_CHECKING:
     from SpiffWorkflow.task import Task
+
+#: instances of one multi-instance activity
+MAX_INSTANCES = 2_000
+
+
+class Foreseeing(TaskSpec):
+    """What every element has: it looks ahead along the flows, however long they are.
+
+    SpiffWorkflow's own look ahead is one recursion, which breaks off after some hundred steps.
+    """
+
+    def _predict(self, my_task: Task, seen=None, looked_ahead: int = 0, mask: int = TaskState.PREDICTED_MASK) -> None:
+        ahead = [(my_task, looked_ahead)]
+        while ahead:
+            task, depth = ahead.pop()
+            if task is not my_task and not task._state & mask:
+                continue
+            if task._state & mask:
+                task.task_spec._predict_hook(task)
+            if task._state & TaskState.DEFINITE_MASK or depth + 1 < task.task_spec.lookahead:
+                ahead.extend((child, depth + 1) for child in reversed(task.children))
 
 
 class ServiceTask(BpmnSpecMixin):
@@ -101,71 +118,14 @@ class CallActivity(defaults.CallActivity):
         return data
 
 
-class ErrorEvent(SpiffErrorEvent):
-    """An error whose code may be an expression, caught by the boundary of exactly the call it comes out of.
-
-    SpiffWorkflow's own fires the error boundaries of *all* parallel calls of the process, and lets the matter go on
-    after a call that ended in an error nobody caught.
-    """
-
-    def throw(self, my_task: Task) -> None:
-        engine = my_task.workflow.script_engine
-        code = engine.resolve(my_task, self.code) if self.code else None
-        if not isinstance(code, str) or not code:
-            raise StepFailed(element_of(my_task), "出错结束没有给出错误代码")
-        event = BpmnEvent(ErrorEvent(self.name, code))
-        workflow = my_task.workflow
-        while workflow.parent_task_id is not None:
-            workflow.ended_in_error = True
-            call = workflow.top_workflow.get_task_from_id(workflow.parent_task_id)
-            boundary = self._boundary_of(call, event)
-            if boundary is not None:
-                boundary.internal_data[boundary.task_spec.event_definition.name] = json_copy(my_task.data)
-                boundary.internal_data["event_fired"] = True
-                boundary.task_spec._update(boundary)
-                return
-            workflow = call.workflow
-        workflow.refuse(my_task, code, self.name)
-
-    @staticmethod
-    def _boundary_of(call: Task, event: BpmnEvent) -> Task | None:
-        while isinstance(call.parent.task_spec, LoopTask):
-            call = call.parent
-        waiting = [
-            task
-            for task in call.parent.children
-            if isinstance(task.task_spec, defaults.BoundaryEvent) and task.task_spec.catches(task, event)
-        ]
-        # One that names the code goes before one that catches any error.
-        waiting.sort(key=lambda task: task.task_spec.event_definition.code is None)
-        return waiting[0] if waiting else None
-
-
-class Message(MessageEventDefinition):
-    """A message by its name; what is sent is what the element's inputs say, everything when it has none."""
-
-    def __init__(self, name: str, inputs: Mapping[str, str] | None = None, **kwargs) -> None:
-        super().__init__(name, **kwargs)
-        self.handed_over = inputs or {}
-
-    def throw(self, my_task: Task) -> None:
-        engine = my_task.workflow.script_engine
-        handed = {name: engine.resolve(my_task, value) for name, value in self.handed_over.items()}
-        event = BpmnEvent(self, payload=json_copy(handed if self.handed_over else my_task.data))
-        event.thrown_by = (element_of(my_task), my_task.id.hex)
-        my_task.workflow.top_workflow.catch(event)
-
-
-class SeveralEvents(MultipleEventDefinition):
-    """Several events in one element; bare SpiffWorkflow catches them and forgets what they brought."""
-
-    def update_task_data(self, my_task: Task) -> None:
-        for event in my_task.internal_data.get("seen_events", ()):
-            my_task.set_data(**(event.payload or {}))
-
-
 class StandardLoop(defaults.StandardLoopTask):
     """Repeats an activity; each round starts from the data of the round before."""
+
+    def loop_complete(self, my_task: Task) -> bool:
+        done = len(my_task.internal_data.get("merged", ()))
+        if self.maximum is not None and done >= self.maximum:
+            return True
+        return self.condition is not None and not my_task.workflow.script_engine.holds(my_task, self.condition)
 
     def merge_child(self, workflow, child: Task) -> None:
         child.parent.data = json_copy(child.data)
@@ -193,6 +153,11 @@ class _Instances(MultiInstanceTask):
             changed.pop(self.input_item.bpmn_id, None)
         my_task.data = merged(my_task.data, json_copy(changed))
         my_task.internal_data["merged"].append(str(child.id))
+
+    def create_child(self, my_task: Task, item: object, key_or_index: object = None) -> None:
+        if len(list(self._instances(my_task))) >= MAX_INSTANCES:
+            raise StepFailed(element_of(my_task), f"一步最多同时分给 {MAX_INSTANCES} 个人办")
+        super().create_child(my_task, item, key_or_index)
 
     def check_completion_condition(self, my_task: Task) -> bool:
         completed = len(my_task.internal_data["merged"])

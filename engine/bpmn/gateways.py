@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from SpiffWorkflow.bpmn.specs import defaults
@@ -13,10 +13,11 @@ from SpiffWorkflow.operators import Operator
 from SpiffWorkflow.specs.base import TaskSpec
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn.script_engine import StepFailed
+from engine.bpmn.script_engine import StepFailed, element_of
 from engine.bpmn.task_data import changes, json_copy, merged
 
 if TYPE_CHECKING:
+    from SpiffWorkflow.bpmn.util.subworkflow import BpmnBaseWorkflow
     from SpiffWorkflow.task import Task
 
 
@@ -45,7 +46,7 @@ class _Join(UnstructuredJoin):
             base = _parting(arrived)
             data = json_copy(base.data)
             for task in sorted(arrived, key=lambda task: task.parent.last_state_change):
-                data = merged(data, changes(base.data, task.parent.data))
+                data = merged(data, changes(_origin(task, base), task.parent.data))
             my_task.data = json_copy(data)
         return True
 
@@ -80,6 +81,24 @@ def _parting(arrived: list[Task]) -> Task:
         path = {ancestor.id for ancestor in _ancestors(task)}
         common = [ancestor for ancestor in common if ancestor.id in path]
     return common[0]
+
+
+def _origin(task: Task, base: Task) -> Mapping[str, object]:
+    """Return what a branch began with: what its scope had come to where an event sub-process began, else ``base``."""
+    while (task := task.parent) is not None and task is not base:
+        if "from" in task.internal_data:
+            return task.internal_data["from"]
+    return base.data
+
+
+def standing(tree: BpmnBaseWorkflow, before: Mapping[str, object]) -> dict[str, object]:
+    """Return what all branches of a sub-process have made of the data it began with; the later change holds."""
+    done = [task for task in tree.tasks.values() if task._state == TaskState.COMPLETED]
+    furthest = {task.id for task in done} - {task.parent.id for task in done if task.parent is not None}
+    data = dict(before)
+    for task in sorted((task for task in done if task.id in furthest), key=lambda task: task.last_state_change):
+        data = merged(data, changes(before, task.data))
+    return json_copy(data)
 
 
 def _reaching(targets: Iterable[TaskSpec], without: TaskSpec) -> set[TaskSpec]:
@@ -145,7 +164,8 @@ class InclusiveGateway(_Join, defaults.InclusiveGateway):
         super()._run_hook(my_task)
         matches, otherwise = self._get_matching_outputs(my_task)
         if not matches and not otherwise:
-            raise StepFailed(self.bpmn_id, f"“{self.bpmn_name or self.bpmn_id}”没有一个条件成立，也没有默认流向")
+            name = self.bpmn_name or element_of(my_task)
+            raise StepFailed(element_of(my_task), f"“{name}”没有一个条件成立，也没有默认流向")
         my_task._sync_children(matches or otherwise, TaskState.FUTURE)
         for child in my_task.children:
             child.task_spec._predict(child, mask=TaskState.FUTURE | TaskState.PREDICTED_MASK)

@@ -10,10 +10,19 @@ from engine.bpmn.rules import (
     Rule,
     World,
     binding,
+    conditions,
+    data,
     domain,
+    events,
+    flows,
+    gateways,
     layout,
+    limits,
     loading,
+    naming,
     package_rule,
+    picture,
+    references,
     rule,
     structure,
     support,
@@ -24,7 +33,23 @@ from engine.model import Finding
 __all__ = ["RULES", "World", "lint", "package_rule", "rule"]
 
 #: the modules that hold the rules
-CATALOGUE = (loading, support, structure, binding, domain, layout)
+CATALOGUE = (
+    loading,
+    support,
+    references,
+    flows,
+    events,
+    gateways,
+    structure,
+    naming,
+    picture,
+    layout,
+    binding,
+    conditions,
+    data,
+    limits,
+    domain,
+)
 
 
 def lint(package: Package, world: World) -> list[Finding]:
@@ -32,10 +57,18 @@ def lint(package: Package, world: World) -> list[Finding]:
     subject = Subject.read(package, world)
     rules = [each for each in RULES.values() if each.id != support.LAST_WORD]
     findings = [_finding(each, place) for each in rules for place in _asked(each, subject)]
-    if not any(finding.severity == "error" for finding in findings):
+    faulty = {(found.file, found.element) for found in findings if _is_fault(found) and found.rule != support.FALLBACK}
+    findings = [
+        found for found in findings if found.rule != support.FALLBACK or (found.file, found.element) not in faulty
+    ]
+    if not any(map(_is_fault, findings)):
         last = RULES[support.LAST_WORD]
         findings += [_finding(last, place) for place in _asked(last, subject)]
     return sorted(set(findings), key=lambda found: (found.file, found.line, found.rule, found.message))
+
+
+def _is_fault(finding: Finding) -> bool:
+    return finding.severity == "error"
 
 
 def _asked(each: Rule, subject: Subject) -> Iterator[Place]:

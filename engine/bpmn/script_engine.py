@@ -14,6 +14,7 @@ from engine.bpmn.task_data import json_copy
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
+    from SpiffWorkflow.specs.base import TaskSpec
     from SpiffWorkflow.task import Task
 
     from engine.bpmn.definition import Definition
@@ -112,7 +113,8 @@ def times(tree: object, element: str) -> int:
     A meeting that is called three times counts its own rounds only.
     """
     top = tree.top_workflow
-    trees = (tree,) if element in tree.spec.task_specs else (top, *top.subprocesses.values())
+    drawn = any(spec.bpmn_id == element for spec in tree.spec.task_specs.values())
+    trees = (tree,) if drawn else (top, *top.subprocesses.values())
     return sum(
         1
         for tree in trees
@@ -132,5 +134,11 @@ def kind_of(spiff_task: Task) -> str:
 
 
 def element_of(spiff_task: Task) -> str:
-    """Return the id of the element in the diagram, or the inner name where the diagram has none."""
-    return spiff_task.task_spec.bpmn_id or spiff_task.task_spec.name
+    """Return the id of the element in the diagram, of the one it serves, or the inner name where there is none."""
+    spec = spiff_task.task_spec
+    return spec.bpmn_id or marks(spec).get("of") or spec.name
+
+
+def marks(spec: TaskSpec) -> Mapping[str, str]:
+    """Return what the parser has noted about an element; nothing for specs that are SpiffWorkflow's own."""
+    return getattr(spec, "extensions", {})

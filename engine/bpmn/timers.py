@@ -14,6 +14,7 @@ from engine.bpmn.script_engine import StepFailed, element_of
 from engine.clock import LOCAL
 
 if TYPE_CHECKING:
+    from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
     from SpiffWorkflow.task import Task
 
 #: where SpiffWorkflow, too, keeps the moment a timer fires: ISO 8601, aware
@@ -27,17 +28,26 @@ class Timer(TimerEventDefinition):
     """
 
     def has_fired(self, my_task: Task) -> bool:
-        if self.fires_at(my_task) <= my_task.workflow.script_engine.now():
+        if self.is_due(my_task):
             my_task._set_internal_data(event_fired=True)
         return bool(my_task._get_internal_data("event_fired", False))
 
+    def is_due(self, my_task: Task) -> bool:
+        return self.fires_at(my_task) <= my_task.workflow.script_engine.now()
+
     def fires_at(self, my_task: Task) -> datetime:
         """Return the moment this timer fires, aware; worked out at the first look."""
-        known = my_task._get_internal_data(_FIRES_AT)
+        place = self._place(my_task)
+        known = my_task._get_internal_data(place)
         if known is None:
             known = self._work_out(my_task).isoformat()
-            my_task._set_internal_data(**{_FIRES_AT: known})
+            my_task._set_internal_data(**{place: known})
         return datetime.fromisoformat(known)
+
+    def _place(self, my_task: Task) -> str:
+        """Return where the moment is kept: a timer among several of one element has a place of its own."""
+        timers = _timers_in(my_task.task_spec.event_definition)
+        return _FIRES_AT if len(timers) < 2 else f"{_FIRES_AT} {self.name}"
 
     def _work_out(self, my_task: Task) -> datetime:
         engine = my_task.workflow.script_engine
@@ -71,7 +81,10 @@ def next_due(waiting: list[Task]) -> datetime | None:
 def _timers_of(task: Task) -> list[Timer]:
     if task._state != TaskState.WAITING:
         return []
-    definition = task.task_spec.event_definition
+    return _timers_in(task.task_spec.event_definition)
+
+
+def _timers_in(definition: EventDefinition) -> list[Timer]:
     known = definition.event_definitions if isinstance(definition, MultipleEventDefinition) else [definition]
     return [each for each in known if isinstance(each, Timer)]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from SpiffWorkflow.bpmn.specs.mixins.events.event_types import CatchingEvent
 from SpiffWorkflow.bpmn.specs.mixins.events.intermediate_event import BoundaryEvent
+from SpiffWorkflow.bpmn.specs.mixins.inclusive_gateway import InclusiveGateway
 from SpiffWorkflow.bpmn.util.subworkflow import BpmnSubWorkflow
 from SpiffWorkflow.bpmn.util.task import BpmnTaskFilter
 from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
@@ -16,7 +18,7 @@ from SpiffWorkflow.specs.Join import Join
 from SpiffWorkflow.task import Task
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn.script_engine import StepFailed, element_of, kind_of
+from engine.bpmn.script_engine import StepFailed, element_of, kind_of, marks
 from engine.bpmn.task_data import json_copy, merged
 from engine.bpmn.timers import is_timer
 
@@ -77,12 +79,29 @@ class Token(Task):
         self.workflow.top_workflow.note_completed(self)
         super().complete()
 
+    # All below recurse in SpiffWorkflow, or stop silently at 1,000 tasks.
     def cancel(self) -> None:
-        if self._state & OPEN:
-            self.workflow.top_workflow.note_cancelled(self)
-        super().cancel()
+        ahead = [self]
+        while ahead:
+            task = ahead.pop()
+            if task._state & TaskState.FINISHED_MASK:
+                ahead.extend(reversed(task.children))
+                continue
+            if task._state & OPEN:
+                task.workflow.top_workflow.note_cancelled(task)
+            task._set_state(TaskState.CANCELLED)
+            task._drop_children()
+            task.task_spec._on_cancel(task)
 
-    # The three below recurse in SpiffWorkflow, or stop silently at 1,000 tasks.
+    def _drop_children(self, force: bool = False) -> None:
+        drop: list[Task] = []
+        ahead: list[Task] = [self]
+        while ahead:
+            for child in ahead.pop().children:
+                (drop if force or child._state & TaskState.NOT_FINISHED_MASK else ahead).append(child)
+        for task in drop:
+            self.workflow._remove_task(task.id)
+
     def is_descendant_of(self, task: Task) -> bool:
         current = self.parent
         while current is not None and current is not task:
@@ -132,6 +151,12 @@ class _Tree:
         for task in [task for task in self.tasks.values() if task._state == TaskState.WAITING]:
             if task._state == TaskState.WAITING and task.id in self.tasks:
                 task.task_spec._update(task)
+
+    def _remove_task(self, task_id: UUID) -> None:
+        for task in reversed(list(walk(self.tasks[task_id]))):
+            task.parent._children.remove(task.id)
+            del self.tasks[task.id]
+            self._task_removed_notify(task)
 
     def is_completed(self) -> bool:
         return self.completed or not any(task._state & TaskState.NOT_FINISHED_MASK for task in self.tasks.values())
@@ -234,12 +259,30 @@ class TokenTree(_Tree, BpmnWorkflow):
     def note_completed(self, task: Task) -> None:
         self.latest = task
         if task.task_spec.bpmn_id is None:
+            if isinstance(task.task_spec, InclusiveGateway):
+                self._note_split(task)
             return
         kind = "timer" if is_timer(task) else kind_of(task)
         rows = tuple(task.internal_data.get("rows", ()))
         self.passed.append(Passed(task.task_spec.bpmn_id, kind, _flows_taken(task), rows))
-        if task.workflow is self and kind == "endEvent":
+        if kind == "endEvent" and self._is_of_top(task.workflow):
             self.end_element = task.task_spec.bpmn_id
+
+    def _note_split(self, split: Task) -> None:
+        """The flows chosen behind an activity are told with the activity."""
+        activity = marks(split.task_spec)["of"]
+        index = max(i for i, passed in enumerate(self.passed) if passed.element == activity)
+        flows = filter(None, (self.passed[index].flow, _flows_taken(split)))
+        self.passed[index] = replace(self.passed[index], flow=" ".join(flows) or None)
+
+    def _is_of_top(self, tree: _Tree) -> bool:
+        """Tell whether an end in this tree ends the matter: it is in no sub-process but a frame or what that frames."""
+        while tree is not self:
+            call = self.get_task_from_id(tree.parent_task_id)
+            if "frame" not in marks(call.task_spec):
+                return False
+            tree = call.workflow
+        return True
 
     def note_cancelled(self, task: Task) -> None:
         spec = task.task_spec

@@ -17,7 +17,8 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.codec import StateRefused, decode, encode
 from engine.bpmn.definition import Definition
-from engine.bpmn.elements import CallActivity, Message
+from engine.bpmn.elements import CallActivity
+from engine.bpmn.events import Message
 from engine.bpmn.script_engine import Environment, ScriptEngine, StepFailed, element_of
 from engine.bpmn.task_data import json_copy, merged
 from engine.bpmn.timers import next_due

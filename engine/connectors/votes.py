@@ -11,6 +11,8 @@ from engine.errors import Refused
 from engine.store.tables import person
 
 PRESENT, RECUSED, ABSENT = "present", "recused", "absent"
+#: what two counters sign
+TOTALS = ("voting", "yes", "no", "abstain")
 
 
 def members(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
@@ -44,22 +46,24 @@ def tally(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     :raises Refused: ``tally_wrong``: the figures contradict each other.
     """
     seats = inputs["attendance"]
-    counted = {state: sum(seat["choice"] == state for seat in seats) for state in (PRESENT, RECUSED, ABSENT)}
-    inside = counted[RECUSED] if call.param("recused_in_base") else 0
-    said = {
-        "entitled": len(seats),
-        **counted,
-        "base": len(seats) - counted[RECUSED] + inside,
-    }
+    said = count(seats, include_recused=bool(call.param("recused_in_base")))
     if inputs.get("voting") is None:
-        return {**said, "voting": counted[PRESENT], "yes": 0, "no": 0, "abstain": 0}
-    votes = {name: int(inputs[name] or 0) for name in ("voting", "yes", "no", "abstain")}
-    _check(votes, counted[PRESENT])
+        return {**said, "voting": said[PRESENT], "yes": 0, "no": 0, "abstain": 0}
+    votes = {name: int(inputs[name] or 0) for name in TOTALS}
+    check(votes, said[PRESENT])
     _check_counters(seats, list(inputs.get("counters") or []))
     return {**said, **votes}
 
 
-def _check(votes: Mapping[str, int], present: int) -> None:
+def count(seats: Sequence[Mapping], *, include_recused: bool) -> dict[str, int]:
+    """Count an attendance list: ``entitled``, ``recused``, ``absent``, ``present`` and the ``base`` of the vote."""
+    counted = {state: sum(seat["choice"] == state for seat in seats) for state in (PRESENT, RECUSED, ABSENT)}
+    inside = counted[RECUSED] if include_recused else 0
+    return {"entitled": len(seats), **counted, "base": len(seats) - counted[RECUSED] + inside}
+
+
+def check(votes: Mapping[str, int], present: int) -> None:
+    """Check that the totals agree with each other and with who was there; Refused ``tally_wrong``."""
     if votes["voting"] > present:
         _refuse(f"投票时在场 {votes['voting']} 人，比签到的 {present} 人多")
     cast = votes["yes"] + votes["no"] + votes["abstain"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +22,8 @@ from engine.services.permission import BODY_POSTS
 from engine.store.tables import appointment, org_unit, person, role
 from engine.workdays import add_workdays
 
+#: where the package is found
+_ROOT = Path(__file__).resolve().parents[2]
 #: the order in which people are offered, and the side they are shown under
 SIDES = {
     "CL": "cadre", "VD": "cadre", "PS": "cadre", "VDD": "cadre", "SK": "cadre",
@@ -125,9 +130,15 @@ class Demo:
         """
         with tempfile.TemporaryDirectory(prefix="sihua-demo") as place:
             fresh = Path(place) / "county.db"
-            load(f"sqlite:///{fresh}", self._engine.files_root)
+            load_apart(f"sqlite:///{fresh}", self._engine.files_root)
             self._engine.database.replace_by(fresh)
         self._engine.clock.offset = timedelta()
+
+
+def load_apart(url: str, files: Path) -> None:
+    """Do :func:`load` in a process of its own: what telling the story takes of memory, a third more, goes with it."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)])}
+    subprocess.run([sys.executable, "-m", "engine.demo", url, str(files)], env=environment, check=True)
 
 
 def load(url: str, files: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -191,11 +192,44 @@ class Course:
         at = at or next((i for i, line in enumerate(taken, 1) if line.state == "todo"), 0)
         return at or len(taken), len(taken)
 
-    def marks(self) -> dict[str, str]:
-        """Return element id → done, now, late for colouring the diagram."""
-        marks = {event.element: "done" for event in self.events if event.kind in PASSED_KINDS}
-        marks |= {str(event.data["flow"]): "done" for event in self.events if event.data.get("flow")}
+    def marks(self, call: str = "") -> dict[str, str]:
+        """Return element id → done, now, late for colouring a diagram: the item's own, or as a call last ran it."""
+        run = self._last_run(call) if call else range(sys.maxsize)
+        events = [event for event in self.events if event.number in run]
+        marks = {event.element: "done" for event in events if event.kind in PASSED_KINDS}
+        marks |= {flow: "done" for event in events for flow in str(event.data.get("flow") or "").split()}
+        if run.stop < sys.maxsize:
+            return marks
         return marks | {line.element: line.state for line in self.steps() if line.state in ("now", "late")}
+
+    def _last_run(self, call: str) -> range:
+        """Return the numbers of the events of a call's last run: several calls may lead to the same process."""
+        facts = self.deployed.facts
+        called = facts.process_called_by(facts.activity(call))
+        starts = {activity.id for activity in called.activities if activity.kind == "startEvent"}
+        rivals = {
+            flow.id: flow.target
+            for process in facts.processes
+            for flow in process.flows
+            if facts.activity(flow.target).called == called.id
+        }
+        entered, run = "", range(0)
+        for event in self.events:
+            if event.kind == "begun" and event.element in starts and entered == call:
+                run = range(event.number, sys.maxsize)
+            elif event.kind == "called" and event.element == call:
+                run = range(run.start, event.number)
+            for flow in str(event.data.get("flow") or "").split():
+                entered = rivals.get(flow, entered)
+        return run
+
+    def call_around(self, element: str) -> str:
+        """Return the call that is running and in whose diagram that element stands, "" for the item's own."""
+        facts = self.deployed.facts
+        if not element or facts.owner(element) is facts:
+            return ""
+        owner = facts.owner(element).id
+        return next((id for id in self.row.calls or () if facts.activity(id).called == owner), "")
 
     # --- where it stands --------------------------------------------------------------------------------------------
 
@@ -369,7 +403,7 @@ def value_at(data: Mapping[str, object], key: str) -> object:
 
 
 _ATTACHMENT = (
-    "id", "name", "field", "media_type", "size", "step", "by", "at", "state", "preview_sha256",
+    "id", "name", "field", "media_type", "size", "step", "by", "at", "state", "preview_sha256", "task_id",
 )  # fmt: skip
 _PAPERS = union_all(
     select(literal("attachment").label("kind"), *(attachment.c[name] for name in _ATTACHMENT)).where(
@@ -377,7 +411,7 @@ _PAPERS = union_all(
     ),
     select(
         literal("document"), document.c.id, document.c.title, document.c.template, literal(""), literal(0),
-        literal(""), null(), document.c.at, literal(""), document.c.sha256,
+        literal(""), null(), document.c.at, literal(""), document.c.sha256, null(),
     ).where(document.c.instance_id == bindparam("matter")),
 ).order_by("at", "id")  # fmt: skip
 
@@ -409,6 +443,7 @@ def attachment_view(row: Row, by: str) -> Attachment:
         row.at,
         row.state,
         row.preview_sha256 is not None,
+        row.task_id or "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ from engine.services.ways import Ways
 #: kinds of nodes that the system passes by itself
 _BY_ITSELF = ("serviceTask", "businessRuleTask", "exclusiveGateway", "parallelGateway", "inclusiveGateway")
 
+#: versions kept for whoever reads them next: an item is read to be checked, to be put into force and to be run
+KEPT = 64
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -27,6 +31,7 @@ class Deployed:
     forms: Mapping[str, Form]
 
     @classmethod
+    @functools.lru_cache(KEPT)
     def read(cls, package: Package) -> Deployed:
         """Read everything a package holds; raises what its readers raise."""
         forms = {name: Form.read(data) for name, data in package.files.items() if name.endswith(".form")}

@@ -21,7 +21,9 @@ def ahead(deployed: Deployed, places: Iterable[str], data: Mapping[str, object])
     # What the steps that wait now will write is as open as what comes after them.
     possible = _reach(deployed, places, lambda _: None) | set(places)
     unsettled = {name for element in possible for name in _written(deployed, element)}
-    return _reach(deployed, places, lambda flow: _holds(flow, data, unsettled))
+    # The data of a called process is not seen here: its branches stay open.
+    own = {flow.id for flow in deployed.facts.flows}
+    return _reach(deployed, places, lambda flow: _holds(flow, data, unsettled) if flow.id in own else None)
 
 
 def refusing(deployed: Deployed) -> frozenset[str]:
@@ -33,7 +35,8 @@ def _reach(deployed: Deployed, places: Iterable[str], holds: Callable[[Flow], bo
     outgoing = deployed.ways.forward
     found: set[str] = set()
     # Whoever waits goes on from there, even where the way ahead leads back, as from added papers.
-    todo = [flow for flow in deployed.facts.flows if flow.source in set(places)]
+    waiting = set(places)
+    todo = [flow for process in deployed.facts.processes for flow in process.flows if flow.source in waiting]
     while todo:
         target = todo.pop().target
         if target in found:

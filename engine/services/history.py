@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row, or_, select, update
 from engine.clock import end_of, local_date, start_of
 from engine.errors import NotFound
 from engine.masking import mask_text
-from engine.services import course, limits, standing, stuck
+from engine.services import course, limits, pictures, standing, stuck
 from engine.services.course import Course
 from engine.services.identity import check_code
 from engine.services.matters import row_by_receipt
-from engine.services.permission import Directory, has_part, unit_of, units_of
+from engine.services.permission import Directory, has_part, taken_part, unit_of, units_of
 from engine.services.repository import Repository
 from engine.services.unit_of_work import UnitOfWork, retried
 from engine.store import event_log as log
@@ -97,7 +97,7 @@ class History:
     def mine(self, *, by: str, limit: int = 100) -> tuple[MatterRow, ...]:
         """Return the matters a person started or took part in."""
         with self._work.read() as connection:
-            took_part = select(task.c.instance_id).where(task.c.completed_by == by)
+            took_part = taken_part(by)
             mine = or_(process_instance.c.id.in_(took_part), process_instance.c.started_by == by)
             return self._rows(connection, [mine], limit)
 
@@ -120,10 +120,11 @@ class History:
 
     # --- the matter page --------------------------------------------------------------------------------------------
 
-    def trace(self, receipt: str, *, by: str) -> Trace:
+    def trace(self, receipt: str, *, by: str, call: str | None = None) -> Trace:
         """Return the matter page for somebody with a post over its unit or a part in it.
 
-        :raises NotFound: no such matter, or not this person's affair: which of the two is not said.
+        :param call: call activity whose diagram is shown; the one in which the matter stops when not given.
+        :raises NotFound: no such matter, or not this person's affair: which of the two is not said; no such call.
         """
         with self._work.read() as connection:
             now = self._work.clock.now()
@@ -155,8 +156,7 @@ class History:
                 summaries=course.summaries(connection, story, unmasked=took_part),
                 attachments=brought,
                 documents=made,
-                marks=story.marks(),
-                badges=standing.badges(stops),
+                picture=pictures.taken(story, stops, call),
                 definition_id=definition.id,
                 version=definition.version,
                 deployed_at=definition.deployed_at,
@@ -170,7 +170,7 @@ class History:
 
     # --- the applicant ----------------------------------------------------------------------------------------------
 
-    def progress(self, receipt: str, *, code: str) -> Progress:
+    def progress(self, receipt: str, *, code: str, call: str | None = None) -> Progress:
         """Return what an applicant sees of his own matter.
 
         :raises NotFound, Refused: see :func:`engine.services.identity.check_code`.
@@ -206,7 +206,7 @@ class History:
                 may_remind=row.state == "open" and "supplement" not in waits and not _reminded(connection, row, now),
                 contacts=standing.contacts(story, stops)[:2],
                 definition_id=definition.id,
-                marks=story.marks(),
+                picture=pictures.taken(story, stops, call),
             )
 
     def messages_to_applicant(self, receipt: str, *, code: str) -> tuple[Notification, ...]:

@@ -22,7 +22,8 @@ from sqlalchemy import (
 
 from engine.clock import local_date, start_of
 from engine.services import limits
-from engine.services.permission import in_force, unit_of
+from engine.services.permission import in_force, taken_part, unit_of
+from engine.store.membership import among
 from engine.store.tables import (
     appointment,
     draft,
@@ -142,6 +143,7 @@ def _visible() -> CompoundSelect:
     # a village post, a township's, a county's
     posts = union_all(*map(_posts, range(3))).subquery()
     in_post = select(task.c.id).join(posts, posts.c.unit_id == task.c.unit_id)
+    in_post = in_post.where(among(task.c.unit_id, select(posts.c.unit_id)))
     return union(
         select(task.c.id).where(is_open, task.c.assignee_id == bindparam("person")),
         select(task.c.id).where(is_open, task.c.assignee_id.in_(absent)),
@@ -159,7 +161,7 @@ _COUNTS = (
     .select_from(process_instance)
     .where(
         process_instance.c.state == OPEN,
-        process_instance.c.id.in_(select(task.c.instance_id).where(task.c.completed_by == bindparam("person"))),
+        process_instance.c.id.in_(taken_part(bindparam("person"))),
     )
     .scalar_subquery()
     .label("handed_on"),

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, select
 
+from engine.store.prepared import Prepared
 from engine.store.tables import setting
 
 Read = TypeVar("Read")
@@ -24,6 +25,7 @@ KEY = "lists"
 SIZE = 2_048
 
 VERSION = select(setting.c.value).where(setting.c.key == KEY)
+_VERSION = Prepared(VERSION)
 
 
 class _Kept:
@@ -51,7 +53,7 @@ _KEPT = _Kept()
 
 def version(connection: Connection) -> str | None:
     """Return the version of the lists this transaction sees; None in a database that counts none."""
-    return connection.scalar(VERSION)
+    return _VERSION.scalar(connection, {})
 
 
 def kept(version: str | None, *asked: Hashable, read: Callable[[], Read]) -> Read:

@@ -21,7 +21,7 @@ from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
 from engine.store.event_log import new_salt, salted_digest
 from engine.store.files import FileStore, KeptFile
-from engine.store.session import locked
+from engine.store.prepared import Prepared
 from engine.store.tables import attachment, draft, instance_state, job, process_instance, submission, task
 
 
@@ -65,24 +65,31 @@ _MATTERS = select(
     instance_state.c.token.label("state_token"),
     kept.VERSION.scalar_subquery().label("lists"),
 ).join(instance_state, instance_state.c.instance_id == process_instance.c.id)
-_MATTER = _MATTERS.where(process_instance.c.id == bindparam("matter"))
-_MATTER_OF_TASK = _MATTERS.where(
-    process_instance.c.id == select(task.c.instance_id).where(task.c.id == bindparam("task")).scalar_subquery()
+_MATTER = Prepared(_MATTERS.where(process_instance.c.id == bindparam("matter")), hold=True)
+_MATTER_OF_TASK = Prepared(
+    _MATTERS.where(
+        process_instance.c.id == select(task.c.instance_id).where(task.c.id == bindparam("task")).scalar_subquery()
+    ),
+    hold=True,
 )
-_TASK = select(task, select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery().label("drafts")).where(
-    task.c.id == bindparam("task")
+_TASK = Prepared(
+    select(task, select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery().label("drafts")).where(
+        task.c.id == bindparam("task")
+    )
 )
-_BY_RECEIPT = select(process_instance, kept.VERSION.scalar_subquery().label("lists")).where(
-    process_instance.c.receipt == bindparam("receipt")
+_BY_RECEIPT = Prepared(
+    select(process_instance, kept.VERSION.scalar_subquery().label("lists")).where(
+        process_instance.c.receipt == bindparam("receipt")
+    )
 )
-_SUBMIT = insert(submission)
-_STATE = select(instance_state.c.state).where(instance_state.c.instance_id == bindparam("matter"))
+_SUBMIT = Prepared(insert(submission))
+_STATE = Prepared(select(instance_state.c.state).where(instance_state.c.instance_id == bindparam("matter")))
 
 
 def load(transaction: Transaction, repository: Repository, instance_id: str) -> Matter:
     """Load a matter with its workflow, held by a writer until he has ended; NotFound when there is none."""
     connection = transaction.connection
-    row = connection.execute(locked(connection, _MATTER), {"matter": instance_id}).one_or_none()
+    row = _MATTER.first(connection, {"matter": instance_id})
     if row is None:
         raise NotFound("事项", instance_id)
     return _loaded(transaction, repository, row)
@@ -94,11 +101,11 @@ def load_of_task(transaction: Transaction, repository: Repository, task_id: str)
     The matter is held first: who waited for somebody else to do the task then meets it as done.
     """
     connection = transaction.connection
-    row = connection.execute(locked(connection, _MATTER_OF_TASK), {"task": task_id}).one_or_none()
+    row = _MATTER_OF_TASK.first(connection, {"task": task_id})
     if row is None:
         raise NotFound("待办", task_id)
     matter = _loaded(transaction, repository, row)
-    return matter, connection.execute(_TASK, {"task": task_id}).one()
+    return matter, _TASK.first(connection, {"task": task_id})
 
 
 def _loaded(transaction: Transaction, repository: Repository, row: Row) -> Matter:
@@ -110,7 +117,7 @@ def _loaded(transaction: Transaction, repository: Repository, row: Row) -> Matte
     if workflow is not None:
         workflow.enter(environment)
     else:
-        state = connection.scalar(_STATE, {"matter": row.id})
+        state = _STATE.scalar(connection, {"matter": row.id})
         workflow = Workflow.load(definition.definition, state, environment)
     matter = Matter(row, definition, workflow, environment, directory, row.state_revision, row.state_token)
     keep_live(transaction, matter)
@@ -125,7 +132,7 @@ def keep_live(transaction: Transaction, matter: Matter) -> None:
 def row_by_receipt(connection: Connection, receipt: str) -> Row:
     """Return a matter's row by its 回执号, whatever its case and blanks; NotFound when there is none."""
     plain = "".join(receipt.split()).upper().replace("-", "")
-    row = connection.execute(_BY_RECEIPT, {"receipt": plain}).one_or_none()
+    row = _BY_RECEIPT.first(connection, {"receipt": plain})
     if row is None:
         raise NotFound("事项", receipt)
     return row
@@ -207,8 +214,8 @@ def submit(
 ) -> tuple[str, str]:
     """Keep what was filled in; return (submission id, salted digest) for the log."""
     salt, submission_id = new_salt(), new_id()
-    transaction.connection.execute(
-        _SUBMIT,
+    _SUBMIT.run(
+        transaction.connection,
         {
             "id": submission_id,
             "instance_id": matter_id,

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from sqlalchemy import Connection, Row, bindparam, literal, or_, select, union_all
+from sqlalchemy import Connection, Row, Select, bindparam, literal, or_, select, union_all
 
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
 from engine.services.kept import kept, version
-from engine.store.tables import appointment, org_unit, person, recusal, relation, role, substitution, task
+from engine.store.prepared import Prepared
+from engine.store.tables import appointment, event_log, org_unit, person, recusal, relation, role, substitution, task
 from engine.views import Contact, Unit
 
 #: posts that keep the system running: they see no matter (DOMAIN §2)
@@ -205,13 +206,15 @@ _RELATIVES = select(relation).where(
     or_(relation.c.person_id == bindparam("person"), relation.c.relative_id == bindparam("person"))
 )
 #: who has done what in a matter, and who has left it (a row without element)
-_HANDS = union_all(
-    select(task.c.element, task.c.step, task.c.completed_by, task.c.on_behalf_of).where(
-        task.c.instance_id == bindparam("matter"), task.c.state == "completed"
-    ),
-    select(literal("").label("element"), recusal.c.reason, recusal.c.person_id, literal(None)).where(
-        recusal.c.instance_id == bindparam("matter")
-    ),
+_HANDS = Prepared(
+    union_all(
+        select(task.c.element, task.c.step, task.c.completed_by, task.c.on_behalf_of).where(
+            task.c.instance_id == bindparam("matter"), task.c.state == "completed"
+        ),
+        select(literal("").label("element"), recusal.c.reason, recusal.c.person_id, literal(None)).where(
+            recusal.c.instance_id == bindparam("matter")
+        ),
+    )
 )
 
 
@@ -229,7 +232,7 @@ def read_bars(
     recused: dict[str, str] = {}
     hands: dict[str, set[str]] = {}
     steps: dict[str, str] = {}
-    for element, step, person_id, on_behalf_of in connection.execute(_HANDS, {"matter": instance_id}):
+    for element, step, person_id, on_behalf_of in _HANDS.all(connection, {"matter": instance_id}):
         if not element:
             recused[person_id] = step
             continue
@@ -304,6 +307,11 @@ def has_part(connection: Connection, instance_id: str, person_id: str, on: date)
         (task.c.state == "open") & task.c.assignee_id.in_(absent),
     )
     return connection.scalar(select(task.c.id).where(task.c.instance_id == instance_id, own).limit(1)) is not None
+
+
+def taken_part(person_id: object) -> Select:
+    """Return the select of the matters in which a person, or whoever a parameter names, has done a step."""
+    return select(event_log.c.instance_id).where(event_log.c.actor_id == person_id, event_log.c.kind == "completed")
 
 
 def units_of(connection: Connection, person_id: str, on: date) -> list[str]:

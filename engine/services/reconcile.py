@@ -19,6 +19,7 @@ from engine.services.environment import Environment
 from engine.services.forecast import ahead
 from engine.services.permission import Bars, Directory, read_bars
 from engine.services.unit_of_work import Transaction
+from engine.store.prepared import Prepared
 from engine.store.tables import NullableJson, instance_state, process_instance, subscription, task
 from engine.workdays import workdays_between
 
@@ -93,19 +94,21 @@ class Act:
     origin: str = ""
 
 
-_ADD_STATE = insert(instance_state)
-_SAVE_STATE = (
+_ADD_STATE = Prepared(insert(instance_state))
+_SAVE_STATE = Prepared(
     update(instance_state)
     .where(instance_state.c.instance_id == bindparam("matter"), instance_state.c.revision == bindparam("before"))
     .values(revision=bindparam("next"), token=bindparam("new_token"), state=bindparam("new_state"))
 )
-_OPEN = (
+_OPEN = Prepared(
     select(task.c.id, task.c.step, task.c.lane, task.c.assignee_id)
     .where(task.c.instance_id == bindparam("matter"), task.c.state == "open")
     .order_by(task.c.created_at, task.c.id)
 )
-_SUBSCRIBED = select(subscription.c.id, subscription.c.hold).where(subscription.c.instance_id == bindparam("matter"))
-_ADD_TASKS, _SUBSCRIBE = insert(task), insert(subscription)
+_SUBSCRIBED = Prepared(
+    select(subscription.c.id, subscription.c.hold).where(subscription.c.instance_id == bindparam("matter"))
+)
+_ADD_TASKS, _SUBSCRIBE = Prepared(insert(task)), Prepared(insert(subscription))
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def reconcile(transaction: Transaction, matter: Matter, act: Act) -> tuple[str, 
     standing = _Standing(matter.workflow.open_tasks(), matter.workflow.waits())
     _save_state(transaction, matter)
     _log_passed(transaction, matter, act, matter.workflow.take_passed())
-    known = transaction.connection.execute(_OPEN, {"matter": matter.id}).all()
+    known = _OPEN.all(transaction.connection, {"matter": matter.id})
     _cancel_tasks(transaction, known, standing)
     _save_instance(transaction, matter, act, standing)
     holds = _save_subscriptions(transaction, matter, standing)
@@ -135,11 +138,11 @@ def _save_state(transaction: Transaction, matter: Matter) -> None:
     matter.token, state = secrets.token_hex(16), matter.workflow.dump()
     if matter.revision == 0:
         values = {"instance_id": matter.id, "revision": 1, "token": matter.token, "state": state}
-        transaction.connection.execute(_ADD_STATE, values)
+        _ADD_STATE.run(transaction.connection, values)
         matter.revision = 1
         return
     values = {"before": matter.revision, "next": matter.revision + 1, "new_token": matter.token, "new_state": state}
-    if transaction.connection.execute(_SAVE_STATE, {"matter": matter.id, **values}).rowcount != 1:
+    if _SAVE_STATE.run(transaction.connection, {"matter": matter.id, **values}) != 1:
         raise Conflict(matter.row.receipt)
     matter.revision += 1
 
@@ -184,11 +187,14 @@ def _post(matter: Matter, act: Act) -> str:
     return matter.directory.post_of(act.on_behalf_of or act.by) if act.by else ""
 
 
+_CANCELLED = {"state": "cancelled", "warn_at": None, "red_at": None}
+
+
 def _cancel_tasks(transaction: Transaction, known: Sequence[Row], standing: _Standing) -> None:
     still_open = {each.id for each in standing.opened}
     gone = [row.id for row in known if row.id not in still_open]
     if gone:
-        transaction.connection.execute(update(task).where(task.c.id.in_(gone)).values(state="cancelled"))
+        transaction.connection.execute(update(task).where(task.c.id.in_(gone)).values(_CANCELLED))
 
 
 def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing: _Standing) -> None:
@@ -206,7 +212,7 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing:
             "refusal": refusal,
         }
     before = {key: getattr(matter.row, key) for key in _MOVES}
-    transaction.connection.execute(_SAVE_INSTANCE, {"matter": matter.id, **before, **values})
+    _SAVE_INSTANCE.run(transaction.connection, {"matter": matter.id, **before, **values})
 
 
 def _refusal(matter: Matter) -> dict[str, object] | None:
@@ -224,7 +230,7 @@ def _refusal(matter: Matter) -> dict[str, object] | None:
 
 #: the columns of a matter that a step may move
 _MOVES = ("last_acted_at", "ahead", "held_at", "held_days", "calls", "state", "ended_at", "refusal")
-_SAVE_INSTANCE = (
+_SAVE_INSTANCE = Prepared(
     update(process_instance)
     .where(process_instance.c.id == bindparam("matter"))
     .values(**{key: bindparam(key) for key in _MOVES if key != "refusal"})
@@ -259,13 +265,12 @@ def _save_subscriptions(transaction: Transaction, matter: Matter, standing: _Sta
     waits = {wait.id: wait for wait in standing.waits if wait.message}
     if not waits and not matter.definition.takes_messages:
         return []
-    known = dict(transaction.connection.execute(_SUBSCRIBED, {"matter": matter.id}).all())
+    known = dict(_SUBSCRIBED.all(transaction.connection, {"matter": matter.id}))
     gone = known.keys() - waits.keys()
     if gone:
         transaction.connection.execute(delete(subscription).where(subscription.c.id.in_(gone)))
     new = [_subscription(transaction, matter, wait) for id_, wait in waits.items() if id_ not in known]
-    if new:
-        transaction.connection.execute(_SUBSCRIBE, new)
+    _SUBSCRIBE.run_each(transaction.connection, new)
     return [hold for wait in waits.values() if (hold := _activity(matter, wait.element).hold)]
 
 
@@ -286,8 +291,7 @@ def _open_tasks(
     """Write down the tasks that have come and what time will do; return the open ones as sentences."""
     before = {row.id for row in known}
     new = [_task_row(transaction, matter, act, each) for each in standing.opened if each.id not in before]
-    if new:
-        transaction.connection.execute(_ADD_TASKS, new)
+    _ADD_TASKS.run_each(transaction.connection, new)
     still_open = {each.id for each in standing.opened}
     _queue_times(transaction, matter, still_open, new)
     title = matter.directory.title
@@ -309,8 +313,8 @@ def _sentence(step: str, who: str) -> str:
 def open_steps(transaction: Transaction, row: Row) -> tuple[str, ...]:
     """Return where a matter stands, a sentence per open step or held wait."""
     directory = Directory(transaction.connection, row.unit_id, transaction.today)
-    opened = transaction.connection.execute(_OPEN, {"matter": row.id})
-    subscribed = transaction.connection.execute(_SUBSCRIBED, {"matter": row.id})
+    opened = _OPEN.all(transaction.connection, {"matter": row.id})
+    subscribed = _SUBSCRIBED.all(transaction.connection, {"matter": row.id})
     return (
         *(_sentence(each.step, directory.title(each.assignee_id, each.lane)) for each in opened),
         *(each.hold for each in subscribed if each.hold),

@@ -18,7 +18,7 @@ from engine.connectors import REQUIRED_INPUTS
 from engine.errors import InvalidProcess, NotFound
 from engine.identifiers import new_id
 from engine.model import Activity, Finding, Material
-from engine.services import parameters
+from engine.services import parameters, pictures
 from engine.services.deployed import Deployed
 from engine.services.limits import limit_text
 from engine.services.permission import Directory, read_roles
@@ -57,13 +57,19 @@ class Repository:
         with self._work.read() as connection:
             return linting.lint(packages.read_folder(path, library=path.parent), self._world(connection, path.name))
 
-    @retried
     def deploy(self, path: Path, *, by: str | None = None) -> Item:
         """Put a package into force as the next version; the same package again changes nothing.
 
         :raises InvalidProcess: lint found an error.
         """
-        package = packages.read_folder(path, library=path.parent)
+        return self.put(packages.read_folder(path, library=path.parent), by=by)
+
+    @retried
+    def put(self, package: Package, *, by: str | None = None) -> Item:
+        """Put a package that was already read into force.
+
+        :raises InvalidProcess: lint found an error.
+        """
         with self._work.write() as transaction:
             connection = transaction.connection
             newest = _newest(connection, package.id)
@@ -107,14 +113,20 @@ class Repository:
         with self._work.read() as connection:
             return self.loaded(connection, _in_force(connection, item_id)).start_form
 
-    def diagram(self, definition_id: str) -> bytes:
-        """Return the BPMN file as deployed."""
+    def diagram(self, definition_id: str, process_id: str | None = None) -> bytes:
+        """Return the BPMN file of the item, or of a process it calls, as deployed; NotFound when there is none."""
         with self._work.read() as connection:
-            package = self.loaded(connection, definition_row(connection, definition_id)).package
+            loaded = self.loaded(connection, definition_row(connection, definition_id))
+        package = loaded.package
+        if process_id in (None, loaded.facts.id):
             return package.files[package.main]
+        process = next((each for each in loaded.facts.called if each.id == process_id), None)
+        if process is None:
+            raise NotFound("流程图", str(process_id))
+        return package.files[f"{process.folder}/{process.id}.bpmn"]
 
-    def definition(self, item_id: str, version: int | None = None) -> DefinitionView:
-        """Return a definition with facts, findings and versions for the designer."""
+    def definition(self, item_id: str, version: int | None = None, *, call: str = "") -> DefinitionView:
+        """Return a definition with facts, findings and versions for the designer, and the picture of one call."""
         with self._work.read() as connection:
             rows = _versions(connection, item_id)
             row = next((row for row in rows if version in (None, row.version)), None)
@@ -129,10 +141,11 @@ class Repository:
                 tuple(_version_view(connection, each) for each in rows),
                 tuple(sorted(loaded.package.files)),
                 _limits(loaded, parameters.reader(connection, None, self._work.clock.today())),
+                pictures.drawn(loaded.facts, call),
             )
 
-    def guide(self, item_id: str, *, unit_id: str) -> Guide:
-        """Return 办事指南: who, how and until when, as drawn."""
+    def guide(self, item_id: str, *, unit_id: str, call: str = "") -> Guide:
+        """Return 办事指南: who, how and until when, as drawn, and the picture of one call."""
         with self._work.read() as connection:
             row = _in_force(connection, item_id)
             loaded = self.loaded(connection, row)
@@ -153,6 +166,7 @@ class Repository:
                 tuple(filter(None, (part.strip() for part in facts.excludes.replace("；", "\n").splitlines()))),
                 facts.legal_basis,
                 loaded.start_form if facts.public_start else None,
+                pictures.drawn(facts, call),
             )
 
     def deployed(self, definition_id: str) -> Deployed:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from engine.clock import end_of, local_date
 from engine.services import limits
 from engine.services.permission import SYSTEM_POSTS, in_force
+from engine.store.membership import among
 from engine.store.tables import (
     Moment,
     appointment,
@@ -123,7 +124,7 @@ def _area(by: str, today: date) -> CTE:
 
 
 def _within(column, area: CTE):
-    return column.in_(select(area.c.id))
+    return among(column, select(area.c.id))
 
 
 def _tasks(area: CTE, now: datetime) -> Select:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Row, select
 
@@ -11,21 +11,28 @@ from engine.bpmn.form import Field, Form
 from engine.clock import local_date
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
-from engine.services import choices, course, inbox, matters
+from engine.services import ballots, choices, course, inbox, matters
 from engine.services.course import Course
 from engine.services.permission import Bars, acts_for
 from engine.services.reconcile import Matter
 from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
 from engine.store.tables import draft, person, task
-from engine.views import Choice, TaskView
+from engine.views import Ballot, Choice, TaskView
 
 attachment_view = course.attachment_view
 
 
-def read(transaction: Transaction, repository: Repository, task_id: str, by: str) -> TaskView:
+def read(
+    transaction: Transaction,
+    repository: Repository,
+    task_id: str,
+    by: str,
+    typed: Mapping[str, Sequence[str]] | None = None,
+) -> TaskView:
     """Return a task page; ``blocked`` says why the viewer may not act.
 
+    :param typed: what stands in the form on his screen, for figures that are reckoned while he fills it in.
     :raises NotFound: no such task, or the viewer has no post around its unit and no part in it.
     """
     connection = transaction.connection
@@ -70,7 +77,14 @@ def read(transaction: Transaction, repository: Repository, task_id: str, by: str
         revision=matter.revision,
         comments=course.comments(connection, matter.id),
         earliest_on=local_date(matter.row.last_acted_at),
+        ballot=None if blocked else _ballot(matter, form, known, row.draft if typed is None else typed),
     )
+
+
+def _ballot(
+    matter: Matter, form: Form | None, known: Mapping[str, object], typed: Mapping[str, Sequence[str]] | None
+) -> Ballot | None:
+    return ballots.of(form, matter.definition.definition.tables, known, typed or {}, matter.environment.functions)
 
 
 def _blocked(matter: Matter, bars: Bars, row: Row, activity: Activity, by: str) -> str:

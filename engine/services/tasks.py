@@ -22,6 +22,7 @@ from engine.services.repository import Repository
 from engine.services.staffing import reassign
 from engine.services.unit_of_work import Transaction, UnitOfWork, retried
 from engine.store.files import FileStore
+from engine.store.prepared import Prepared
 from engine.store.session import locked
 from engine.store.tables import attachment, comment, draft, process_instance, recusal, task
 from engine.views import Attachment, Done, Inbox, TaskView
@@ -46,11 +47,11 @@ class Tasks:
         with self._work.read() as connection:
             return inbox.read(connection, by, self._work.clock.now())
 
-    def open(self, task_id: str, *, by: str) -> TaskView:
-        """Return a task page; NotFound for who has nothing to do with the matter's unit."""
+    def open(self, task_id: str, *, by: str, typed: Mapping[str, Sequence[str]] | None = None) -> TaskView:
+        """Return a task page, with ``typed`` what it comes to; NotFound for who has nothing to do with the unit."""
         with self._work.read() as connection:
             transaction = Transaction(connection, self._work.clock.now())
-            return task_page.read(transaction, self._repository, task_id, by)
+            return task_page.read(transaction, self._repository, task_id, by, typed)
 
     def form(self, task_id: str) -> Form | None:
         """Return the form of an open task without anything of its matter; whether one may fill it in is not said.
@@ -58,7 +59,7 @@ class Tasks:
         :raises NotFound, Conflict: there is no such task, or it is over.
         """
         with self._work.read() as connection:
-            row = connection.execute(_FORM_OF, {"task": task_id}).one_or_none()
+            row = _FORM_OF.first(connection, {"task": task_id})
             if row is None:
                 raise NotFound("待办", task_id)
             if row.state != "open":
@@ -199,7 +200,7 @@ class Tasks:
         ids: dict[str, list[str]] = {}
         form = matter.definition.form_of(activity)
         if form is not None and any(field.type == "filepicker" for field in form.fields):
-            for each in transaction.connection.execute(_ATTACHED, {"task": row.id}):
+            for each in _ATTACHED.all(transaction.connection, {"task": row.id}):
                 ids.setdefault(each.field, []).append(each.id)
         new = matters.attach(transaction, matter.id, activity, kept, by=by, task_id=row.id)
         for field, added in new.items():
@@ -225,14 +226,14 @@ class Tasks:
             "acted_at": acted_at,
             "assignee_id": row.assignee_id or by,
         }
-        transaction.connection.execute(_COMPLETE, done)
+        _COMPLETE.run(transaction.connection, done)
         matter.note_hand(transaction, row.element, row.step, *filter(None, (by, on_behalf_of)))
         return Act(by, on_behalf_of, acted_at, submission_id, digest)
 
     def _close(self, transaction: Transaction, row: Row, form_token: str, done: Done) -> None:
         ended = {"finished": True, "refused": done.refused} if done.finished else {}
         answer = {"next_steps": done.next_steps, **ended}
-        transaction.connection.execute(_ANSWER, {"task": row.id, "form_token": form_token or None, "answer": answer})
+        _ANSWER.run(transaction.connection, {"task": row.id, "form_token": form_token or None, "answer": answer})
         if row.drafts:
             transaction.connection.execute(delete(draft).where(draft.c.task_id == row.id))
 
@@ -331,20 +332,22 @@ class Tasks:
         return row, directory
 
 
-_FORM_OF = (
+_FORM_OF = Prepared(
     select(task.c.element, task.c.state, process_instance.c.receipt, process_instance.c.definition_id)
     .join(process_instance, process_instance.c.id == task.c.instance_id)
     .where(task.c.id == bindparam("task"))
 )
-_ATTACHED = (
+_ATTACHED = Prepared(
     select(attachment.c.id, attachment.c.field)
     .where(attachment.c.task_id == bindparam("task"))
     .order_by(attachment.c.at, attachment.c.id)
 )
 _THIS = update(task).where(task.c.id == bindparam("task"))
 _DONE_BY = ("completed_at", "completed_by", "on_behalf_of", "acted_at", "assignee_id")
-_COMPLETE = _THIS.values(state="completed", **{key: bindparam(key) for key in _DONE_BY})
-_ANSWER = _THIS.values(form_token=bindparam("form_token"), answer=bindparam("answer"))
+_COMPLETE = Prepared(
+    _THIS.values(state="completed", warn_at=None, red_at=None, **{key: bindparam(key) for key in _DONE_BY})
+)
+_ANSWER = Prepared(_THIS.values(form_token=bindparam("form_token"), answer=bindparam("answer")))
 
 
 def _repeated(matter: Matter, row: Row, by: str, form_token: str) -> Done | None:

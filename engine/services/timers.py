@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from engine.identifiers import new_id
+from engine.store.prepared import Prepared
 from engine.store.tables import job
 
 #: jobs that belong to a matter and go with it
@@ -15,10 +16,12 @@ KINDS = ("timer", "limit")
 #: priority of what waits for its time: behind everything a person waits for
 BEHIND = 1
 
-_KNOWN = select(job.c.id, job.c.key, job.c.due_at, job.c.state).where(
-    job.c.instance_id == bindparam("matter"), job.c.kind.in_(KINDS)
+_KNOWN = Prepared(
+    select(job.c.id, job.c.key, job.c.due_at, job.c.state).where(
+        job.c.instance_id == bindparam("matter"), or_(*(job.c.kind == kind for kind in KINDS))
+    )
 )
-_ADD = insert(job)
+_ADD, _DELETE = Prepared(insert(job)), Prepared(delete(job).where(job.c.id == bindparam("job")))
 
 
 def follow(
@@ -34,16 +37,13 @@ def follow(
     :param open_tasks: ids of the tasks that are open now; the limits of all others have ended.
     :param begun: task id → moment its limit first says something, for the tasks this step has opened.
     """
-    known = {row.key: row for row in _known(connection, instance_id)}
+    known = {row.key: row for row in _KNOWN.all(connection, {"matter": instance_id})}
     timer_key = f"timer:{instance_id}"
     stays = {f"limit:{task_id}" for task_id in open_tasks} | ({timer_key} if next_due else set())
-    gone = [row.id for key, row in known.items() if key not in stays]
-    if gone:
-        connection.execute(delete(job).where(job.c.id.in_(gone)))
+    _DELETE.run_each(connection, [{"job": row.id} for key, row in known.items() if key not in stays])
     wanted = {f"limit:{task_id}": at for task_id, at in begun.items()} | {timer_key: next_due}
     new = [_row(instance_id, key, at) for key, at in wanted.items() if at is not None and key not in known]
-    if new:
-        connection.execute(_ADD, new)
+    _ADD.run_each(connection, new)
     timer = known.get(timer_key)
     if timer is not None and next_due is not None and (timer.due_at != next_due or timer.state != "open"):
         move(connection, timer.id, next_due)
@@ -53,10 +53,6 @@ def move(connection: Connection, job_id: str, due_at: datetime) -> None:
     """Let a job come due at another moment, as if it had never been tried."""
     values = {"due_at": due_at, "state": "open", "attempts": 0, "error": "", "taken_by": None, "taken_until": None}
     connection.execute(update(job).where(job.c.id == job_id).values(**values))
-
-
-def _known(connection: Connection, instance_id: str) -> Iterable[Row]:
-    return connection.execute(_KNOWN, {"matter": instance_id})
 
 
 def _row(instance_id: str, key: str, due_at: datetime) -> dict[str, object]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from engine.store.prepared import Prepared
 from engine.store.tables import chain_head, event_log, org_unit, process_instance, register_entry, submission
 from engine.views import Broken, Verification
 
@@ -73,23 +74,23 @@ def append(connection: Connection, events: Iterable[Event]) -> None:
             row = _row(event, number, head)
             head = row["hash"]
             rows.append(row)
-        connection.execute(_APPEND, rows)
-        connection.execute(_MOVE_HEAD, {"unit": unit_id, "number": number, "hash": head})
+        _APPEND.run_each(connection, rows)
+        _MOVE_HEAD.run(connection, {"unit": unit_id, "number": number, "hash": head})
 
 
 def _lock_head(connection: Connection, unit_id: str) -> tuple[int, str]:
-    head = connection.execute(_HEAD, {"unit": unit_id}).one_or_none()
+    head = _HEAD.first(connection, {"unit": unit_id})
     if head is None:
         connection.execute(insert(chain_head).values(unit_id=unit_id, number=0, hash=GENESIS))
         return 0, GENESIS
     return head.number, head.hash
 
 
-_HEAD = (
+_HEAD = Prepared(
     select(chain_head.c.number, chain_head.c.hash).where(chain_head.c.unit_id == bindparam("unit")).with_for_update()
 )
-_APPEND = insert(event_log)
-_MOVE_HEAD = (
+_APPEND = Prepared(insert(event_log))
+_MOVE_HEAD = Prepared(
     update(chain_head)
     .where(chain_head.c.unit_id == bindparam("unit"))
     .values(number=bindparam("number"), hash=bindparam("hash"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from alembic import command
@@ -26,22 +27,31 @@ def migrate(database: Database) -> None:
 
     :raises Unavailable: ``newer``: the database belongs to a later release.
     """
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
-    scripts = ScriptDirectory.from_config(config)
-    head = scripts.get_current_head()
+    scripts = _scripts()
     with database.read() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    if current == head:
+    if current == scripts.get_current_head():
         return
     if current and current not in {script.revision for script in scripts.walk_revisions()}:
         raise Unavailable("newer", f"数据库是更新的版本（{current}）建的，请先更新程序")
     with database.write() as connection:
         if not database.is_embedded:
             _wait_for_turn(connection, database.schema)
+        config = _config()
         config.attributes["connection"] = connection
         # Alembic looks again what is missing: meanwhile nothing may be.
         command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    return config
+
+
+@functools.cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
 
 
 def _wait_for_turn(connection: Connection, schema: str) -> None:

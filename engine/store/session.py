@@ -109,5 +109,9 @@ def locked(connection: Connection, statement: Select) -> Select:
     A reader only reads them. SQLite has one writer at a time and needs no such words. Rows that point to them may
     still be written meanwhile (``FOR NO KEY UPDATE``).
     """
-    writes = connection.get_execution_options().get(WRITES) and connection.dialect.name != "sqlite"
-    return statement.with_for_update(key_share=True) if writes else statement
+    return statement.with_for_update(key_share=True) if must_hold(connection) else statement
+
+
+def must_hold(connection: Connection) -> bool:
+    """Tell whether this is a writer among others."""
+    return connection.dialect.name != "sqlite" and bool(connection.get_execution_options().get(WRITES))

@@ -291,7 +291,8 @@ task = Table(
     Column("state", String(20), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("due_at", Moment),
-    #: 80 % of the limit are over; the limit is over by so much that yellow turns red (parameters when it opened)
+    #: 80 % of the limit are over; the limit is over by so much that yellow turns red (parameters when it opened);
+    #: null once the task has ended
     Column("warn_at", Moment),
     Column("red_at", Moment),
     #: reckoned beyond the published calendar: reckoned again when it is known
@@ -320,7 +321,6 @@ task = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index("ix_task_instance_id", "instance_id"),
-    Index("ix_task_completed_by", "completed_by"),
 )
 
 recusal = Table(
@@ -468,7 +468,13 @@ event_log = Table(
     Column("prev", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index("ix_event_log_instance_id", "instance_id"),
-    Index("ix_event_log_actor_id_at", "actor_id", "at"),
+    Index(
+        "ix_event_log_actor_id_at",
+        "actor_id",
+        "at",
+        sqlite_where=text("actor_id is not null"),
+        postgresql_where=text("actor_id is not null"),
+    ),
 )
 
 chain_head = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.package import Package, read_files
@@ -84,3 +84,66 @@ def do(workflow: Workflow, element: str, data: Mapping[str, object] | None = Non
 
 def opened(workflow: Workflow) -> list[str]:
     return sorted(task.element for task in workflow.open_tasks())
+
+
+class Walk:
+    """A matter taken step by step; before each step it is written down and read again, on specs read afresh."""
+
+    def __init__(self, diagram: bytes, data: Mapping[str, object] | None = None, **more: bytes) -> None:
+        self._package = package(diagram, **more)
+        self.outside = Outside()
+        self.time = datetime(2026, 3, 16, 9, 0, tzinfo=UTC)
+        self.outside.functions = {"now": lambda: self.time.isoformat()}
+        self._shared = Definition.read(self._package)
+        self._workflow = start(self._shared, data, self.outside)
+        #: ids of the nodes passed, in order
+        self.path: list[str] = []
+        #: ids of the sequence flows taken
+        self.flows: list[str] = []
+        self._note()
+
+    @property
+    def workflow(self) -> Workflow:
+        return self._workflow
+
+    def do(self, element: str, data: Mapping[str, object] | None = None) -> Walk:
+        self._restart()
+        do(self._workflow, element, data)
+        return self._note()
+
+    def receive(self, message: str, **payload: object) -> bool:
+        self._restart()
+        caught = self._workflow.receive(message, payload)
+        self._note()
+        return caught
+
+    def wait(self, **duration: float) -> Walk:
+        """Let time pass and fire the timers."""
+        self.time += timedelta(**duration)
+        self._restart()
+        self._workflow.fire_timers()
+        return self._note()
+
+    @property
+    def open(self) -> list[str]:
+        return opened(self._workflow)
+
+    @property
+    def end(self) -> str | None:
+        """The end event of a finished matter; None while it is open."""
+        return self._workflow.end_element if self._workflow.finished else None
+
+    @property
+    def data(self) -> dict[str, object]:
+        return self._workflow.data
+
+    def _restart(self) -> None:
+        self._shared.check()
+        self._shared = Definition.read(self._package)
+        self._workflow = reload(self._workflow, self._shared, self.outside)
+
+    def _note(self) -> Walk:
+        passed = self._workflow.take_passed()
+        self.path += [node.element for node in passed if node.kind != "cancelled"]
+        self.flows += [flow for node in passed if node.flow for flow in node.flow.split()]
+        return self

@@ -20,7 +20,6 @@ from SpiffWorkflow.util.deep_merge import DeepMerge
 from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.definition import DefinitionCache, SpecChanged
-from engine.bpmn.dialect import DialectError
 from engine.bpmn.task_data import changes, json_copy, merged
 from engine.bpmn.workflow import NotReady, StepFailed
 from tests.bpmn.diagrams import Outside, definition, do, opened, package, process, reload, start
@@ -244,15 +243,6 @@ def test_a_choice_that_runs_into_a_parallel_join_fails_loudly():
     assert caught.value.element == "join"
 
 
-def test_a_called_process_that_never_ends_fails_loudly():
-    called = process('<startEvent id="s"/><userTask id="x"/>', "s -> x", id="inner")
-    elements = '<startEvent id="s"/><callActivity id="c" calledElement="inner"/><endEvent id="e"/>'
-    workflow = start(definition(process(elements, "s -> c\nc -> e"), inner_bpmn=called))
-    with pytest.raises(StepFailed) as caught:
-        do(workflow, "x")
-    assert caught.value.element == "c"
-
-
 def test_bare_a_choice_that_runs_into_a_parallel_join_waits_for_ever():
     elements = SPLIT.replace('<parallelGateway id="split"/>', '<exclusiveGateway id="split"/>')
     lines = SPLIT_FLOWS.replace("split -> a", "split -> a [True]").replace("split -> b", "split -> b [False]")
@@ -308,20 +298,6 @@ def test_bare_hands_events_out_once():
     workflow.catch(BpmnEvent(MessageEventDefinition("report")))
     assert len(workflow.get_events()) == 1
     assert workflow.get_events() == []
-
-
-def test_two_timers_behind_one_event_gateway_are_refused():
-    timer = (
-        '<intermediateCatchEvent id="{0}"><timerEventDefinition id="t{0}"><timeDuration>P1D</timeDuration>'
-        "</timerEventDefinition></intermediateCatchEvent>"
-    )
-    diagram = process(
-        f'<startEvent id="s"/><eventBasedGateway id="g"/>{timer.format("a")}{timer.format("b")}<endEvent id="e"/>',
-        "s -> g\ng -> a\ng -> b\na -> e\nb -> e",
-    )
-    with pytest.raises(DialectError) as caught:
-        definition(diagram)
-    assert caught.value.element == "g"
 
 
 @pytest.mark.parametrize(("text", "fires"), [("PT0S", True), ("P3D", False), ('=duration("PT0S")', True)])

@@ -18,8 +18,8 @@ LATE_FLOWS = "s -> a\na -> e\nlate -> b\nb -> f\nlater -> g"
 
 
 def test_each_matter_has_one_job_for_its_next_timer_and_it_moves(county):
-    enforce(county, item("late", LATE, LATE_FLOWS))
-    matter = begin(county, "late")
+    enforce(county, item("lateness", LATE, LATE_FLOWS))
+    matter = begin(county, "lateness")
     (first,) = jobs(county, "timer")
     assert first.due_at == county.clock.now() + timedelta(days=3)
     county.clock.at += timedelta(days=3)
@@ -34,22 +34,22 @@ def test_each_matter_has_one_job_for_its_next_timer_and_it_moves(county):
 
 
 def test_a_step_done_in_time_ends_the_job(county):
-    enforce(county, item("late", LATE, LATE_FLOWS))
-    matter = begin(county, "late")
+    enforce(county, item("lateness", LATE, LATE_FLOWS))
+    matter = begin(county, "lateness")
     county.complete(matter, county.post("CL"), {})
     assert jobs(county, "timer") == []
 
 
 def test_nothing_happens_before_its_time(county):
-    enforce(county, item("late", LATE, LATE_FLOWS))
-    matter = begin(county, "late")
+    enforce(county, item("lateness", LATE, LATE_FLOWS))
+    matter = begin(county, "lateness")
     county.clock.at += timedelta(days=2, hours=23)
     assert (county.engine.jobs.run_due(), stops(county, matter.receipt)) == (0, ["a"])
 
 
 def test_what_time_has_opened_stands_in_the_log_as_the_systems(county):
-    enforce(county, item("late", LATE, LATE_FLOWS))
-    matter = begin(county, "late")
+    enforce(county, item("lateness", LATE, LATE_FLOWS))
+    matter = begin(county, "lateness")
     county.clock.at += timedelta(days=3)
     county.engine.jobs.run_due()
     with county.engine.database.read() as connection:

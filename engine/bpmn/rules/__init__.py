@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +37,8 @@ class World:
     topics: Mapping[str, tuple[str, ...]]
     #: facts of the version in force, None for the first
     previous: ProcessFacts | None = None
+    #: the scenarios beside the package, as they stand in the file; None when nobody looked for them
+    scenarios: Sequence[Mapping] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,18 @@ class Rule:
     #: called with each diagram, or once with the package
     per_diagram: bool
     check: DiagramCheck | PackageCheck
+    #: id of the general rule that need not speak where this one does
+    instead_of: str = ""
+
+    @property
+    def group(self) -> str:
+        """Name of the module the rule stands in, which is its group on the rule page."""
+        return self.check.__module__.rpartition(".")[2]
+
+    @property
+    def is_firm(self) -> bool:
+        """An error says that the matter would run wrongly: nobody can wave that through by a setting."""
+        return self.severity == "error"
 
 
 #: every rule by id, in the order of the catalogue
@@ -59,25 +73,25 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    id: str, severity: Severity = "error", aliases: tuple[str, ...] = ()
+    id: str, severity: Severity = "error", aliases: tuple[str, ...] = (), *, instead_of: str = ""
 ) -> Callable[[DiagramCheck], DiagramCheck]:
     """Enter a function into the catalogue that is asked about each diagram of a package."""
-    return _entered(id, severity, aliases, per_diagram=True)
+    return _entered(id, severity, aliases, per_diagram=True, instead_of=instead_of)
 
 
 def package_rule(
-    id: str, severity: Severity = "error", aliases: tuple[str, ...] = ()
+    id: str, severity: Severity = "error", aliases: tuple[str, ...] = (), *, instead_of: str = ""
 ) -> Callable[[PackageCheck], PackageCheck]:
     """Enter a function into the catalogue that is asked once about a package."""
-    return _entered(id, severity, aliases, per_diagram=False)
+    return _entered(id, severity, aliases, per_diagram=False, instead_of=instead_of)
 
 
-def _entered(id: str, severity: Severity, aliases: tuple[str, ...], *, per_diagram: bool) -> Callable:
+def _entered(id: str, severity: Severity, aliases: tuple[str, ...], *, per_diagram: bool, instead_of: str) -> Callable:
     def enter(check: Callable) -> Callable:
         about = (check.__doc__ or "").partition("\n")[0]
         if id in RULES or not about:
             raise ValueError(f"rule {id} is there twice, or has no line that says what it is for")
-        RULES[id] = Rule(id, severity, aliases, about, per_diagram, check)
+        RULES[id] = Rule(id, severity, aliases, about, per_diagram, check, instead_of)
         return check
 
     return enter

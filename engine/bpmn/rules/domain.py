@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from lxml import etree
 
 from engine.bpmn.document import POWER
 from engine.bpmn.rules import package_rule, rule
+from engine.bpmn.rules.data import written_keys
 from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, facts_of, full_title, kind, listed, title
 from engine.bpmn.rules.written import written_in
 from engine.model import Activity, ProcessFacts, TimeLimit
@@ -158,6 +159,74 @@ def promise_can_be_kept(diagram: Diagram) -> Iterator[Place]:
         way = " → ".join(title(step) for step in steps)
         message = f"承诺 {promise} 个工作日办结，最长的一条路要 {days} 个工作日：{way}。"
         yield diagram.at(item, message, "请缩短其中几步的期限，或者放宽承诺时限。")
+
+
+@rule("disclose-fields-exist")
+def disclosed_fields_are_there(diagram: Diagram) -> Iterator[Place]:
+    """What is to be disclosed is a field that some form, table or connector fills in."""
+    if diagram.subject.refused or diagram.subject.wrong_forms:
+        return
+    known = written_keys(diagram.subject)
+    known |= {key.partition(".")[0] for key in known}
+    for fact, owner in _disclosures(diagram):
+        unknown = [name for name in fact.get("fields", "").split() if name not in known]
+        if unknown or not fact.get("fields", "").strip():
+            what = f"{listed(unknown)}，没有哪个表单、判定或者连接器填过它" if unknown else "的内容是空的"
+            yield diagram.at(
+                fact, f"{title(owner)}要公开{what}。", "请改成表单里有的字段名（key），几个之间用空格隔开。"
+            )
+
+
+@rule("masked-field-disclosed")
+def personal_fields_are_not_disclosed(diagram: Diagram) -> Iterator[Place]:
+    """A field that is masked because it is personal is not disclosed either."""
+    forms = diagram.subject.forms.values()
+    personal = {field.key: field.label for form in forms for field in form.fields if field.personal}
+    for fact, owner in _disclosures(diagram):
+        for name in fact.get("fields", "").split():
+            if name in personal:
+                message = f"{title(owner)}要公开〈{personal[name]}〉（{name}），表单上它是要遮盖的个人信息。"
+                yield diagram.at(fact, message, "请从公开的内容里去掉它；确实要公开的，改表单里的 personal。")
+
+
+def _disclosures(diagram: Diagram) -> Iterator[tuple[etree._Element, etree._Element]]:
+    for owner in [*diagram.processes, *diagram.nodes]:
+        for fact in facts_of(owner, "disclose"):
+            yield fact, owner
+
+
+@package_rule("scenarios-cover-all-flows", "warning")
+def scenarios_take_every_flow(subject: Subject) -> Iterator[Place]:
+    """Somebody has thought every way of the item through: it stands in a scenario."""
+    scenarios, diagram = subject.world.scenarios, next((each for each in subject.diagrams if each.is_main), None)
+    if scenarios is None or diagram is None:
+        return
+    taken = {pair for path in _paths(scenarios) for pair in _in_order(path)}
+    for flow in diagram.flows:
+        ends = (flow.get("sourceRef", ""), flow.get("targetRef", ""))
+        if ends not in taken and all(end in diagram.by_id for end in ends):
+            way = "到".join(title(diagram.by_id[end]) for end in ends)
+            message = f"从{way}的流向，没有一个情形（scenarios.json）走到。"
+            yield diagram.at(flow, message, "请写一个走这条路的情形，再用 sihua scenarios 试走。")
+
+
+def _paths(scenarios: Sequence[Mapping]) -> Iterator[list[str]]:
+    """Return the nodes each scenario passes; one that goes on after another passes those of both."""
+    paths: dict[object, list[str]] = {}
+    for scenario in scenarios:
+        expected = scenario.get("expect", {}).get("path", ())
+        path = [*paths.get(scenario.get("after"), ()), *(id for id in expected if isinstance(id, str))]
+        paths[scenario.get("name")] = path
+        yield path
+
+
+def _in_order(path: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Return each node with all that come after it: what runs at the same time stands between."""
+    seen: dict[str, None] = {}
+    for id in path:
+        for before in seen:
+            yield before, id
+        seen[id] = None
 
 
 @package_rule("no-literal-threshold", "warning")

@@ -63,12 +63,10 @@ def is_flat_enough(subject: Subject) -> Iterator[Place]:
     return _refused(subject, "nesting-limit", "请减少嵌套，把里层的内容画成另一个流程来调用。")
 
 
-@rule("not-bpmn")
-def is_bpmn(diagram: Diagram) -> Iterator[Place]:
+@package_rule("not-bpmn")
+def is_bpmn(subject: Subject) -> Iterator[Place]:
     """The root of a diagram is ``definitions`` of BPMN 2.0."""
-    if diagram.root.tag != bpmn("definitions"):
-        message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(diagram.root).localname}。"
-        yield diagram.at(diagram.root, message, "请在流程图编辑器里重新保存成 BPMN 2.0 文件。")
+    return _refused(subject, "not-bpmn", "请在流程图编辑器里重新保存成 BPMN 2.0 文件。")
 
 
 @rule("import-refused")
@@ -85,7 +83,7 @@ def has_process(subject: Subject) -> Iterator[Place]:
         message = "文件夹里没有流程图。"
         yield subject.in_file(f"{subject.package.id}.bpmn", 1, message, "请画一张 .bpmn 流程图放进文件夹。")
     for diagram in subject.diagrams:
-        if diagram.root.tag == bpmn("definitions") and not diagram.processes:
+        if not diagram.processes:
             yield diagram.at(diagram.root, "图里没有流程。", "请画出流程，协作图和编排图不能执行。")
 
 

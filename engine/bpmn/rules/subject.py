@@ -16,6 +16,7 @@ from engine.bpmn.form import Form, FormError
 from engine.bpmn.layout.picture import Picture
 from engine.bpmn.layout.quality import Quality, rate
 from engine.bpmn.layout.scene import Scene, read_scenes
+from engine.bpmn.lifting import links_of
 from engine.bpmn.package import Package
 from engine.bpmn.rules import World
 from engine.model import ProcessFacts
@@ -64,8 +65,12 @@ _KINDS = {
     "messageFlow": "消息流",
     "group": "分组",
     "textAnnotation": "文字注释",
+    "association": "关联线",
     "dataObjectReference": "数据对象",
+    "dataObject": "数据对象",
     "childLaneSet": "第二层泳道",
+    "collaboration": "协作图",
+    "definitions": "流程图",
 }
 
 
@@ -91,8 +96,8 @@ def camunda(name: str) -> str:
 
 
 def kind(element: etree._Element) -> str:
-    """Return the local tag."""
-    return etree.QName(element).localname
+    """Return the local tag, "" of a comment."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
 def extensions(element: etree._Element, namespace: str, name: str = "*") -> Iterator[etree._Element]:
@@ -110,12 +115,39 @@ def kind_name(element: etree._Element) -> str:
     return _KINDS.get(kind(element), kind(element))
 
 
-def title(element: etree._Element) -> str:
-    """Return how people call an element: its name in brackets, else its kind and id."""
+def title(element: etree._Element | None) -> str:
+    """Return how people call an element: its name in brackets, else its kind and id; None is what has no place."""
+    if element is None:
+        return "放错地方的内容"
     if name := " ".join(element.get("name", "").split()):
         return f"〈{name}〉"
     called = kind_name(element)
     return f"{called} {element.get('id')}" if element.get("id") else f"一个没有编号的{called}"
+
+
+def definitions(event: etree._Element) -> list[etree._Element]:
+    """Return what an event waits for or sends."""
+    return [child for child in event.iterchildren(bpmn("*")) if kind(child).endswith("EventDefinition")]
+
+
+def definition_type(event: etree._Element) -> str:
+    """Return message, timer, error …, "" for a blank event; of several the first."""
+    found = definitions(event)
+    return kind(found[0]).removesuffix("EventDefinition") if found else ""
+
+
+def condition(flow: etree._Element) -> str:
+    """Return the condition written on a flow, "" when there is none or it is empty."""
+    return "".join((each.text or "").strip() for each in flow.iterchildren(bpmn("conditionExpression")))
+
+
+def has_condition(flow: etree._Element) -> bool:
+    """Tell whether a flow carries a condition, be it an empty one."""
+    return next(flow.iterchildren(bpmn("conditionExpression")), None) is not None
+
+
+def is_true(element: etree._Element, attribute: str) -> bool:
+    return element.get(attribute) in ("true", "1")
 
 
 def full_title(element: etree._Element) -> str:
@@ -195,12 +227,23 @@ class Diagram:
     def of_kind(self, *kinds: str) -> list[etree._Element]:
         return [node for node in self.nodes if kind(node) in kinds]
 
+    def entering(self, node: etree._Element) -> list[etree._Element]:
+        """Return the flows that lead to a node."""
+        return self.incoming.get(node.get("id", ""), []) if node.get("id") else []
+
+    def leaving(self, node: etree._Element) -> list[etree._Element]:
+        """Return the flows that leave a node."""
+        return self.outgoing.get(node.get("id", ""), []) if node.get("id") else []
+
     def children(self, scope: etree._Element) -> list[etree._Element]:
         """Return the nodes directly in a process or sub-process."""
         return [node for node in self.nodes if node.getparent() is scope]
 
     def successors(self, scope: etree._Element) -> dict[str, list[str]]:
-        """Return node id → ids of the nodes that may come next; a boundary event comes after what it hangs on."""
+        """Return node id → ids of the nodes that may come next; a boundary event comes after what it hangs on.
+
+        A link leads to the link of its name.
+        """
         inside = [node.get("id") for node in self.children(scope) if node.get("id")]
         after = {
             id: [flow.get("targetRef", "") for flow in self.outgoing.get(id, ()) if flow.getparent() is scope]
@@ -209,6 +252,11 @@ class Diagram:
         for node in self.children(scope):
             if kind(node) == "boundaryEvent" and node.get("attachedToRef", "") in after:
                 after[node.get("attachedToRef")].append(node.get("id", ""))  # only ids of this scope are kept below
+        links = [(name, node) for name, node in links_of(scope) if node.get("id")]
+        for name, node in links:
+            if kind(node) == "intermediateThrowEvent":
+                caught = [other.get("id") for same, other in links if same == name and other.tag != node.tag]
+                after[node.get("id")] += caught
         return {id: [target for target in targets if target in after] for id, targets in after.items()}
 
     def declared(self, tag: str, reference: str) -> etree._Element | None:
@@ -258,6 +306,8 @@ class Subject:
     wrong_tables: list[tuple[str, DecisionError]] = field(default_factory=list)
     forms: dict[str, Form] = field(default_factory=dict)
     wrong_forms: list[tuple[str, FormError]] = field(default_factory=list)
+    #: what several rules ask for, worked out once: name → value
+    shared: dict[str, object] = field(default_factory=dict)
 
     @classmethod
     def read(cls, package: Package, world: World) -> Subject:
@@ -293,7 +343,13 @@ class Subject:
 
     def _read_diagram(self, name: str, data: bytes) -> None:
         try:
-            self.diagrams.append(Diagram(name, read_xml(data).getroot(), self))
+            root = read_xml(data).getroot()
+            if root.tag != bpmn("definitions"):
+                message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(root).localname}。"
+                raise XmlRefused("not-bpmn", message, root.sourceline or 1)
+            # A comment would cut off the text of the expression it stands in.
+            etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+            self.diagrams.append(Diagram(name, root, self))
         except XmlRefused as error:
             self.refused.append((name, error))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 
@@ -9,61 +10,78 @@ from lxml import etree
 
 from engine.bpmn.decisions import DecisionError
 from engine.bpmn.definition import Definition
-from engine.bpmn.dialect import RESERVED_ENDINGS, RESERVED_IDS, DialectError
+from engine.bpmn.dialect import DialectError
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
+from engine.bpmn.normal_form import normalise
+from engine.bpmn.refusals import refusals
 from engine.bpmn.rules import package_rule, rule
-from engine.bpmn.rules.subject import SCOPES, Diagram, Place, Subject, bpmn, camunda, extensions, kind, kind_name, title
+from engine.bpmn.rules.events import EVENT_NAMES
+from engine.bpmn.rules.subject import (
+    SCOPES,
+    Diagram,
+    Place,
+    Subject,
+    bpmn,
+    camunda,
+    definition_type,
+    definitions,
+    extensions,
+    is_true,
+    kind,
+    kind_name,
+    title,
+)
 from engine.errors import EngineError
 
+#: heard where no other rule has found an error at the same element
+FALLBACK = "engine-refuses"
 #: asked when no other rule has found an error
-LAST_WORD = "engine-refuses"
+LAST_WORD = "engine-fails"
 
 _NODES = set(
     "startEvent endEvent boundaryEvent intermediateCatchEvent intermediateThrowEvent userTask manualTask serviceTask "
-    "businessRuleTask receiveTask callActivity subProcess exclusiveGateway parallelGateway eventBasedGateway".split()
+    "businessRuleTask receiveTask sendTask callActivity subProcess exclusiveGateway inclusiveGateway parallelGateway "
+    "eventBasedGateway".split()
 )
 _PARTS = set(
     "definitions process collaboration participant laneSet lane flowNodeRef documentation extensionElements incoming "
-    "outgoing sequenceFlow conditionExpression message error messageEventDefinition timerEventDefinition "
-    "errorEventDefinition terminateEventDefinition timeDate timeDuration timeCycle "
-    "multiInstanceLoopCharacteristics loopCardinality loopDataInputRef inputDataItem completionCondition".split()
+    "outgoing sequenceFlow conditionExpression message error signal escalation messageEventDefinition "
+    "timerEventDefinition errorEventDefinition terminateEventDefinition signalEventDefinition linkEventDefinition "
+    "escalationEventDefinition eventDefinitionRef timeDate timeDuration timeCycle "
+    "multiInstanceLoopCharacteristics loopCardinality loopDataInputRef loopDataOutputRef inputDataItem outputDataItem "
+    "completionCondition standardLoopCharacteristics loopCondition".split()
 )
 #: drawn for people, without effect
 _DRAWN = set(
-    "textAnnotation text association dataObject dataObjectReference dataState dataInputAssociation "
-    "dataOutputAssociation sourceRef targetRef property".split()
+    "textAnnotation text association group category categoryValue dataObject dataObjectReference dataStore "
+    "dataStoreReference dataState dataInputAssociation dataOutputAssociation sourceRef targetRef source target "
+    "property".split()
 )
 #: refused by rules of their own
 _ELSEWHERE = {"scriptTask", "script", "import"}
 _EVENTS = {
     "startEvent": ("", "message", "timer"),
-    "endEvent": ("", "message", "error", "terminate"),
-    "boundaryEvent": ("message", "timer", "error"),
-    "intermediateCatchEvent": ("message", "timer"),
-    "intermediateThrowEvent": ("message",),
+    "endEvent": ("", "message", "error", "terminate", "signal", "escalation"),
+    "boundaryEvent": ("message", "timer", "error", "signal", "escalation"),
+    "intermediateCatchEvent": ("message", "timer", "signal", "link"),
+    "intermediateThrowEvent": ("", "message", "signal", "escalation", "link"),
 }
-_EVENT_NAMES = {
-    "": "空白",
-    "message": "消息",
-    "timer": "定时",
-    "error": "错误",
-    "terminate": "终止",
-    "signal": "信号",
-    "escalation": "升级",
-    "compensate": "补偿",
-    "cancel": "取消",
-    "conditional": "条件",
-    "link": "链接",
+#: what an event sub-process may begin with; a blank one is said by a rule of its own
+_TRIGGERS = ("", "message", "timer", "error", "signal", "escalation")
+#: what has a sentence of its own
+_SAID = {
+    "task": "{}没有说由谁、怎么办，引擎不知道拿它怎么办。",
+    "transaction": "{}是事务子流程，办到一半要一起退回，这里不支持。",
+    "adHocSubProcess": "{}是特设子流程，里面的步骤没有先后，这里不支持。",
 }
-#: attribute → the value that changes nothing
+#: attribute → the values that change nothing
 _PLAIN_VALUES = {
-    "triggeredByEvent": "false",
-    "isForCompensation": "false",
-    "startQuantity": "1",
-    "completionQuantity": "1",
-    "instantiate": "false",
-    "eventGatewayType": "Exclusive",
-    "parallelMultiple": "false",
+    "isForCompensation": ("false", "0"),
+    "startQuantity": ("1",),
+    "completionQuantity": ("1",),
+    "instantiate": ("false", "0"),
+    "eventGatewayType": ("Exclusive",),
+    "parallelMultiple": ("false", "0"),
 }
 #: camunda: attribute → where it is obeyed
 _OBEYED = {
@@ -82,7 +100,7 @@ _HARMLESS = set(
     "calledElementBinding".split()
 )
 _OBEYED_ELEMENTS = {
-    "inputOutput": ("serviceTask", "intermediateThrowEvent", "endEvent"),
+    "inputOutput": ("serviceTask", "sendTask", "intermediateThrowEvent", "endEvent"),
     "in": ("callActivity",),
     "out": ("callActivity",),
 }
@@ -106,7 +124,7 @@ _FACTS = {
 _ID = re.compile(r"[^\W\d][\w.\-]*")
 
 
-@rule("unsupported-element", aliases=("no-inclusive-gateway", "no-complex-gateway"))
+@rule("unsupported-element")
 def uses_what_is_run(diagram: Diagram) -> Iterator[Place]:
     """Whatever the engine does not carry out as drawn is refused, not skipped."""
     unsupported: set[etree._Element] = set()
@@ -134,6 +152,8 @@ def _unsupported(element: etree._Element) -> str:
     name = kind(element)
     if name == "multiInstanceLoopCharacteristics" and _is_plain_loop(element):
         return ""
+    if name in _SAID:
+        return _SAID[name].format(title(element))
     if name not in _NODES | _PARTS | _DRAWN | _ELSEWHERE:
         if element.get("name") or element.get("id"):
             return f"{title(element)}是{kind_name(element)}，这里不支持，画了也不会执行。"
@@ -141,19 +161,26 @@ def _unsupported(element: etree._Element) -> str:
     if name in _NODES and kind(element.getparent()) not in SCOPES:
         return f"{title(element)}没有画在流程里。"
     for attribute, plain in _PLAIN_VALUES.items():
-        if element.get(attribute, plain) != plain:
+        if element.get(attribute, plain[0]).strip() not in plain:
             return f"{title(element)}不支持 {attribute}={element.get(attribute)}。"
     return _unsupported_event(element) if name in _EVENTS else ""
 
 
 def _unsupported_event(event: etree._Element) -> str:
-    definitions = [child for child in event.iterchildren(bpmn("*")) if kind(child).endswith("EventDefinition")]
-    if len(definitions) > 1:
+    said = definitions(event)
+    if len(said) > 1:
         return f"{title(event)}同时等几样东西，不支持。"
-    type = kind(definitions[0]).removesuffix("EventDefinition") if definitions else ""
-    if type not in _EVENTS[kind(event)]:
-        return f"{title(event)}是{_EVENT_NAMES.get(type, type)}事件，这里不支持，画了也不会执行。"
+    type = definition_type(event)
+    if event.find(bpmn("eventDefinitionRef")) is not None:
+        # It is copied into the event; what is wrong with it then is said by the engine.
+        return f"{title(event)}同时等几样东西，不支持。" if said else ""
+    if type not in (_TRIGGERS if _is_trigger(event) else _EVENTS[kind(event)]):
+        return f"{title(event)}是{EVENT_NAMES.get(type, type)}事件，这里不支持，画了也不会执行。"
     return ""
+
+
+def _is_trigger(event: etree._Element) -> bool:
+    return kind(event) == "startEvent" and is_true(event.getparent(), "triggeredByEvent")
 
 
 def _foreign(diagram: Diagram) -> Iterator[etree._Element]:
@@ -163,6 +190,34 @@ def _foreign(diagram: Diagram) -> Iterator[etree._Element]:
             for child in element.iterchildren(etree.Element):
                 if etree.QName(child).namespace not in (BPMN, BPMNDI):
                     yield child
+
+
+@package_rule("signal-unmatched")
+def signals_are_heard_and_sent(subject: Subject) -> Iterator[Place]:
+    """A signal is heard within its matter only: one that nobody there hears, or sends, does nothing for ever."""
+    uses = [(diagram, event, name) for diagram in subject.diagrams for event, name in _signals(diagram)]
+    for throws, what, hint in (
+        (True, "发出的信号“{}”，同一个事项里没有哪里在等。", "请画一个等它的事件；要告诉别的事项的，改用消息。"),
+        (False, "等的信号“{}”，同一个事项里没有哪里发出。", "请画一个发出它的事件；等别的事项的，改用消息。"),
+    ):
+        known = {name for _, event, name in uses if _throws(event) is not throws}
+        for diagram, event, name in uses:
+            if _throws(event) is throws and name not in known:
+                yield diagram.at(event, f"{title(event)}{what.format(name)}", hint)
+
+
+def _throws(event: etree._Element) -> bool:
+    return kind(event) in ("endEvent", "intermediateThrowEvent")
+
+
+def _signals(diagram: Diagram) -> Iterator[tuple[etree._Element, str]]:
+    """Return each event of a signal that is named, with the name of the signal."""
+    for event in diagram.of_kind(*_EVENTS):
+        for definition in definitions(event):
+            reference = definition.get("signalRef", "").rpartition(":")[2]
+            if kind(definition) == "signalEventDefinition" and reference:
+                signal = diagram.declared("signal", reference)
+                yield event, reference if signal is None else signal.get("name") or reference
 
 
 @rule("ignored-attribute")
@@ -235,19 +290,26 @@ def has_no_script(diagram: Diagram) -> Iterator[Place]:
 
 @rule("id-invalid")
 def has_free_ids(diagram: Diagram) -> Iterator[Place]:
-    """Some ids belong to the engine: a task called End would silently finish the matter."""
+    """An id is a plain word, for expressions and the log name steps by it; the process is called like its folder."""
     for element in [*diagram.processes, *diagram.nodes]:
         id = element.get("id", "")
-        if element.tag != bpmn("process") and (id in RESERVED_IDS or id.endswith(RESERVED_ENDINGS)):
-            message = f"{title(element)}的编号 {id} 是引擎自己用的。"
-            yield diagram.at(element, message, f"请换一个编号，例如 Task_{id.rpartition('.')[2].strip().lower()}。")
-        elif id and not _ID.fullmatch(id):
+        if id and not _ID.fullmatch(id):
             message = f"{title(element)}的编号“{id}”写法不对。"
             yield diagram.at(element, message, "编号以字母开头，只用字母、数字、下划线、点和减号。")
     if diagram.is_main and diagram.processes and diagram.processes[0].get("id", "") != diagram.subject.package.id:
         process = diagram.processes[0]
         message = f"流程的编号 {process.get('id', '')} 和文件夹的名称 {diagram.subject.package.id} 不一样。"
         yield diagram.at(process, message, "请让两个一样：文件夹叫“代码_流程编号”。")
+
+
+@rule(FALLBACK)
+def is_run_as_drawn(diagram: Diagram) -> Iterator[Place]:
+    """What the engine would not carry out as drawn is named, whatever else is wrong with the file."""
+    root = copy.deepcopy(diagram.root)
+    normalise(root)
+    for node, message in refusals(root):
+        said = f"{title(_named(node))}这样画不会照着执行：{message}。"
+        yield diagram.at(node, said, "请照 processes/README.md 第 1 节改成支持的画法。")
 
 
 @package_rule(LAST_WORD)

@@ -33,8 +33,14 @@ class Written:
         return replace(self.place, message=message, hint=hint)
 
 
-def written_in(subject: Subject) -> Iterator[Written]:
+def written_in(subject: Subject) -> list[Written]:
     """Return every expression of the diagrams, decision tables and forms of a package."""
+    if "written" not in subject.shared:
+        subject.shared["written"] = list(_written_in(subject))
+    return subject.shared["written"]
+
+
+def _written_in(subject: Subject) -> Iterator[Written]:
     for diagram in subject.diagrams:
         yield from _in_diagram(diagram)
     for id, table in subject.tables.items():
@@ -104,6 +110,6 @@ def _in_table(subject: Subject, file: str, table: DecisionTable) -> Iterator[Wri
 
 def _in_field(subject: Subject, file: str, asked: Field) -> Iterator[Written]:
     at = replace(subject.in_file(file, asked.line, "", ""), element=asked.id, name=asked.label)
-    for expression in (asked.hide, asked.limit_min, asked.limit_max):
+    for expression in (asked.hide, asked.limit_min, asked.limit_max, asked.rows):
         if expression is not None:
             yield Written(expression.text, at, f"表单的〈{asked.label}〉", expression)

@@ -3,6 +3,7 @@
 // Every sentence comes from the page, where it is translated.
 
 const PAUSE = 2000;
+const SHORT_PAUSE = 250;
 
 function clockTime() {
   return new Date().toLocaleTimeString('zh-CN', { hour: '2-digit', minute: '2-digit', hour12: false });
@@ -141,7 +142,31 @@ function checkSizes(input) {
   });
 }
 
+// A meeting's figures: the server says what they come to while they are filled in.
+function reckon(form) {
+  let timer;
+  let asked = 0;
+  const ask = async () => {
+    const shown = form.querySelector('[data-tally]');
+    const number = ++asked;
+    const answer = await fetch(shown.dataset.tally, {
+      method: 'POST',
+      body: draftOf(form),
+      credentials: 'same-origin',
+      redirect: 'error'
+    });
+    // An older answer may come after a newer one.
+    if (answer.ok && number === asked) shown.outerHTML = await answer.text();
+  };
+  form.addEventListener('input', () => {
+    clearTimeout(timer);
+    // Away from the server the old figures stay, and the button asks again.
+    timer = setTimeout(() => ask().catch((error) => console.warn(error.message)), SHORT_PAUSE);
+  });
+}
+
 for (const form of document.querySelectorAll('form[data-autosave]')) new Draft(form);
+for (const shown of document.querySelectorAll('form [data-tally]')) reckon(shown.form || shown.closest('form'));
 for (const form of document.forms) {
   followChoice(form);
   showWhenItApplies(form);

@@ -17,6 +17,7 @@ const MARK_STRIP = 48;
 const HIGHEST_SHARE = 0.7;
 const STEP = 60;
 const BADGE_HEIGHT = 20;
+const DOOR_HEIGHT = 26;
 const MARKS = ['done', 'late', 'now', 'pick', 'path'];
 
 const WORDS = {
@@ -58,6 +59,7 @@ class Picture {
     this.bounds = this.canvas.viewbox().inner;
     this.mark(facts(this.frame, 'marks'));
     this.tag(facts(this.frame, 'badges'));
+    this.lead(JSON.parse(this.frame.dataset.calls || '[]'));
     this.addTools();
     this.openReadable();
     this.listen();
@@ -87,6 +89,21 @@ class Picture {
       tag.textContent = text;
       const left = (element.width || 0) / 2;
       overlays.add(id, 'badge', { position: { top: (element.height || 0) - BADGE_HEIGHT / 2, left }, html: tag });
+    }
+  }
+
+  // A call activity is a door: the page it leads to shows what it calls.
+  lead(calls) {
+    const overlays = this.viewer.get('overlays');
+    for (const id of calls) {
+      const element = this.elements.get(id);
+      if (!element) continue;
+      const door = document.createElement('a');
+      door.className = 'diagram-door';
+      door.href = this.frame.dataset.door.replace('call=', `call=${encodeURIComponent(id)}`);
+      door.textContent = this.frame.dataset.doorWord;
+      door.setAttribute('aria-label', `${element.businessObject.name || ''} ${door.textContent}`.trim());
+      overlays.add(id, 'door', { position: { top: -DOOR_HEIGHT / 2, left: element.width / 2 }, html: door });
     }
   }
 

@@ -1,0 +1,133 @@
+"""Bring the many legal spellings of one diagram to the one that SpiffWorkflow reads rightly."""
+
+from __future__ import annotations
+
+import copy
+
+from lxml import etree
+
+from engine.bpmn.document import BPMN, CAMUNDA
+
+_B = f"{{{BPMN}}}"
+_C = f"{{{CAMUNDA}}}"
+
+#: attribute → what it refers to; XML Schema allows a prefix before these
+REFERENCES = {"messageRef": "message", "signalRef": "signal", "errorRef": "error", "escalationRef": "escalation"}
+_PREFIXED = (*REFERENCES, "attachedToRef", "calledElement", "processRef", "dataObjectRef", "default")
+_BOOLEANS = (
+    "isExecutable cancelActivity isInterrupting triggeredByEvent isSequential testBefore parallelMultiple "
+    "instantiate isForCompensation isClosed"
+).split()
+#: elements whose text is a name, a reference or an expression: white space around it is the editor's
+_TEXTS = [
+    _B + tag
+    for tag in (
+        "flowNodeRef eventDefinitionRef loopDataInputRef loopDataOutputRef loopCardinality completionCondition "
+        "loopCondition incoming outgoing"
+    ).split()
+]
+# Data objects are drawn for people; SpiffWorkflow would write None into the data and take variables away.
+_DATA = [
+    _B + tag
+    for tag in "dataInputAssociation dataOutputAssociation dataObject dataObjectReference dataStore".split()
+    + ["dataStoreReference"]
+]
+
+
+def normalise(root: etree._Element) -> None:
+    """Change a tree in place to mean the same: names for what has none, references resolved, nothing said twice."""
+    # A comment inside an expression would end its text for SpiffWorkflow.
+    etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    for node in root.iter(f"{_B}*"):
+        _write_plainly(node)
+    for node in root.iter(*_TEXTS):
+        node.text = (node.text or "").strip()
+    ids = Ids(root)
+    _name_flows(root, ids)
+    _inline_event_definitions(root, ids)
+    _declare(root)
+    for node in [*root.iter(*_DATA)]:
+        node.getparent().remove(node)
+    for node in root.iter(_B + "multiInstanceLoopCharacteristics"):
+        _write_collection(node)
+
+
+class Ids:
+    """The ids in use in a file, so that what is added gets another."""
+
+    def __init__(self, root: etree._Element) -> None:
+        self._taken = set(root.xpath("//@id"))
+
+    def unused(self, wanted: str) -> str:
+        """Return ``wanted``, or the first of ``wanted_2``, ``wanted_3`` … that is free, and take it."""
+        id, count = wanted, 1
+        while id in self._taken:
+            count += 1
+            id = f"{wanted}_{count}"
+        self._taken.add(id)
+        return id
+
+
+def _write_plainly(node: etree._Element) -> None:
+    for name in _BOOLEANS:
+        if node.get(name) is not None:
+            text = node.get(name).strip()
+            node.set(name, {"1": "true", "0": "false"}.get(text, text))
+    for name in _PREFIXED:
+        prefix, colon, rest = node.get(name, "").strip().rpartition(":")
+        if colon and prefix in node.nsmap:
+            node.set(name, rest)
+
+
+def _name_flows(root: etree._Element, ids: Ids) -> None:
+    """Give an id to sequence flows without one: legal BPMN, but everything behind them would vanish."""
+    for flow in root.iter(_B + "sequenceFlow"):
+        if flow.get("id") is None:
+            flow.set("id", ids.unused(f"Flow_{flow.get('sourceRef')}_{flow.get('targetRef')}"))
+
+
+def _inline_event_definitions(root: etree._Element, ids: Ids) -> None:
+    """Copy an event definition that an event refers to into the event."""
+    declared = {each.get("id"): each for each in root.iterchildren(f"{_B}*") if _is_definition(each)}
+    for reference in [*root.iter(_B + "eventDefinitionRef")]:
+        found = declared.get((reference.text or "").rpartition(":")[2])
+        if found is not None:
+            copied = copy.deepcopy(found)
+            copied.set("id", ids.unused(f"{found.get('id')}_{reference.getparent().get('id')}"))
+            copied.sourceline = reference.sourceline
+            reference.getparent().replace(reference, copied)
+
+
+def _is_definition(node: etree._Element) -> bool:
+    return etree.QName(node).localname.endswith("EventDefinition")
+
+
+def _declare(root: etree._Element) -> None:
+    """Declare signals and escalations that are only referred to, and name by its id what is declared without a name.
+
+    The reference itself is the name both sides agree on. A message or error needs more: the outside must know it.
+    """
+    for attribute, tag in REFERENCES.items():
+        declared = {each.get("id"): each for each in root.iterchildren(_B + tag)}
+        for node in declared.values():
+            if node.get("name") is None and node.get("id"):
+                node.set("name", node.get("id"))
+        if tag in ("signal", "escalation"):
+            for id in dict.fromkeys(root.xpath(f"//*[@{attribute}]/@{attribute}")):
+                if id and id not in declared:
+                    root.insert(0, etree.Element(_B + tag, id=id, name=id))
+    for escalation in root.iterchildren(_B + "escalation"):
+        # Without a code SpiffWorkflow takes every escalation for the same.
+        if not escalation.get("escalationCode"):
+            escalation.set("escalationCode", escalation.get("id") or "")
+
+
+def _write_collection(node: etree._Element) -> None:
+    """Write ``camunda:collection`` and ``camunda:elementVariable`` the standard way."""
+    collection, item = node.get(_C + "collection"), node.get(_C + "elementVariable")
+    if item and node.find(_B + "inputDataItem") is None:
+        node.insert(0, etree.Element(_B + "inputDataItem", id=item))
+    if collection and node.find(_B + "loopDataInputRef") is None:
+        reference = etree.Element(_B + "loopDataInputRef")
+        reference.text = collection
+        node.insert(0, reference)

@@ -1,0 +1,269 @@
+"""Rules of data: what is read was written before, and nothing is written twice at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+from lxml import etree
+
+from engine.bpmn.document import CAMUNDA
+from engine.bpmn.rules import package_rule, rule
+from engine.bpmn.rules.subject import (
+    Diagram,
+    Place,
+    Subject,
+    camunda,
+    definition_type,
+    extensions,
+    is_true,
+    kind,
+    listed,
+    title,
+)
+from engine.bpmn.rules.written import Written, parameters_of, written_in
+
+#: names the engine itself hands in: a connector's answer, the day a timer start stands for
+_GIVEN = frozenset(("result", "period"))
+#: connectors that only look something up: an answer nobody reads was asked for in vain
+_LOOKING = ("find", "look", "check", "compare", "members", "next")
+_FORMS = ("startEvent", "userTask", "intermediateCatchEvent", "boundaryEvent", "receiveTask")
+
+
+class _Writes:
+    """Which node of which diagram writes which data, as dotted keys."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+
+    @classmethod
+    def of(cls, subject: Subject) -> _Writes:
+        return subject.shared.setdefault("writes", cls(subject))
+
+    @cached_property
+    def of_node(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """(file, node id) → keys."""
+        return {
+            (diagram.file, node.get("id", "")): frozenset(self._keys(diagram, node))
+            for diagram in self.subject.diagrams
+            for node in diagram.nodes
+        }
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every name at the top of the data that anything writes."""
+        return frozenset(key.partition(".")[0] for keys in self.of_node.values() for key in keys) | _GIVEN
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        return frozenset(key for keys in self.of_node.values() for key in keys)
+
+    def _keys(self, diagram: Diagram, node: etree._Element) -> Iterator[str]:
+        form = diagram.subject.forms.get(diagram.sibling(_form(node))) if kind(node) in _FORMS and _form(node) else None
+        for field in form.fields if form else ():
+            yield field.key
+        yield from parameters_of(node, "output")
+        if node.get(camunda("resultVariable")):
+            yield node.get(camunda("resultVariable"))
+        for mapping in (*extensions(node, CAMUNDA, "in"), *extensions(node, CAMUNDA, "out")):
+            yield mapping.get("target", "")
+        for loop in node.iterchildren("{*}multiInstanceLoopCharacteristics"):
+            yield loop.get(camunda("elementVariable"), "")
+
+
+def _form(node: etree._Element) -> str:
+    return node.get(camunda("formKey")) or node.get(camunda("formRef")) or ""
+
+
+def written_keys(subject: Subject) -> frozenset[str]:
+    """Return the dotted keys of all data that a package writes."""
+    return _Writes.of(subject).keys
+
+
+@package_rule("unknown-variable", "warning")
+def variables_are_written(subject: Subject) -> Iterator[Place]:
+    """A name that nothing writes stops the matter where it is read; mostly it is a slip of the pen."""
+    if _is_incomplete(subject):
+        # What a missing or unreadable file would have written is not known; other rules speak of the file.
+        return
+    known = _Writes.of(subject).names
+    for written in written_in(subject):
+        unknown = sorted(written.parsed.names - known) if written.parsed else ()
+        if unknown:
+            message = f"{written.where}用了 {listed(unknown)}，没有哪个表单、判定或者连接器写过它。"
+            yield written.say(message, "请改正名称；由别的事项用消息带来的，可以不改。")
+
+
+def _is_incomplete(subject: Subject) -> bool:
+    named = [(d, _form(node)) for d in subject.diagrams for node in d.of_kind(*_FORMS) if _form(node)]
+    missing = any(diagram.sibling(name) not in subject.package.files for diagram, name in named)
+    return bool(missing or subject.refused or subject.wrong_forms or not subject.process_ids)
+
+
+@package_rule("data-read-before-write", "warning")
+def variables_are_written_before(subject: Subject) -> Iterator[Place]:
+    """What is read is written by a step that can come before."""
+    writes = _Writes.of(subject)
+    for diagram in subject.diagrams:
+        order = _Order(diagram)
+        writers = defaultdict(set)
+        for node in diagram.nodes:
+            for key in writes.of_node[diagram.file, node.get("id", "")] if node.get("id") else ():
+                writers[key.partition(".")[0]].add(node.get("id", ""))
+        elsewhere = {
+            key.partition(".")[0] for (file, _), keys in writes.of_node.items() if file != diagram.file for key in keys
+        }
+        for written, node in _reads(diagram):
+            late = sorted(
+                name
+                for name in written.parsed.names & writers.keys() - elsewhere - _GIVEN
+                if not order.any_before(writers[name], node)
+            )
+            if late:
+                first = diagram.by_id[min(writers[late[0]])]
+                message = f"{written.where}要看 {listed(late)}，到这里还没有填：它在{title(first)}才写。"
+                yield written.say(message, "请把写它的步骤移到前面，或者改正名称。")
+
+
+def _reads(diagram: Diagram) -> Iterator[tuple[Written, str]]:
+    """Return the readable expressions of a diagram, each with the node where it is calculated."""
+    nodes = {node.get("id") for node in diagram.nodes}
+    for written in written_in(diagram.subject):
+        if written.parsed is None or written.place.file != diagram.file:
+            continue
+        flow = diagram.by_id.get(written.place.element)
+        node = flow.get("sourceRef", "") if flow is not None and kind(flow) == "sequenceFlow" else written.place.element
+        if node in nodes:
+            yield written, node
+    for task in diagram.of_kind("businessRuleTask"):
+        table = diagram.subject.tables.get(task.get(camunda("decisionRef"), ""))
+        for column in table.inputs if table is not None else ():
+            where = f"决策表〈{table.name}〉的表头"
+            yield (
+                Written(column.expression.text, diagram.at(task, "", ""), where, column.expression),
+                task.get("id", ""),
+            )
+
+
+class _Order:
+    """Which node can come before which, over all levels of a diagram."""
+
+    def __init__(self, diagram: Diagram) -> None:
+        self.after: dict[str, set[str]] = defaultdict(set)
+        for flow in diagram.flows:
+            self.after[flow.get("sourceRef", "")].add(flow.get("targetRef", ""))
+        for node in diagram.nodes:
+            id, scope = node.get("id", ""), node.getparent().get("id", "")
+            if kind(node) == "boundaryEvent":
+                self.after[node.get("attachedToRef", "")].add(id)
+                inside = [each for each in diagram.nodes if each.getparent().get("id") == node.get("attachedToRef")]
+                for each in inside:
+                    self.after[each.get("id", "")].add(id)
+            elif kind(node) == "startEvent" and scope in diagram.by_id:
+                self.after[scope].add(id)
+                around = node.getparent().getparent()
+                if is_true(node.getparent(), "triggeredByEvent") and around is not None:
+                    for each in diagram.children(around):
+                        self.after[each.get("id", "")].add(id)
+            elif kind(node) == "endEvent":
+                self.after[id] |= {flow.get("targetRef", "") for flow in diagram.outgoing.get(scope, ())}
+            elif definition_type(node) == "link":
+                self.after[id] |= {other for other in _same_link(diagram, node)}
+        self._reached: dict[str, set[str]] = {}
+
+    def any_before(self, writers: Iterable[str], node: str) -> bool:
+        """Tell whether one of the writers is the node itself or can come before it.
+
+        A call hands in what its mappings calculate, a form what is filled in: there the writer may read itself.
+        """
+        return any(writer == node or node in self.reached(writer) for writer in writers)
+
+    def reached(self, start: str) -> set[str]:
+        if start not in self._reached:
+            found: set[str] = set()
+            ahead = list(self.after.get(start, ()))
+            while ahead:
+                id = ahead.pop()
+                if id not in found:
+                    found.add(id)
+                    ahead.extend(self.after.get(id, ()))
+            self._reached[start] = found
+        return self._reached[start]
+
+
+def _same_link(diagram: Diagram, event: etree._Element) -> Iterator[str]:
+    names = {each.get("name") for each in event.iterchildren("{*}linkEventDefinition")}
+    for other in diagram.of_kind("intermediateCatchEvent"):
+        if kind(event) == "intermediateThrowEvent" and definition_type(other) == "link":
+            if names & {each.get("name") for each in other.iterchildren("{*}linkEventDefinition")}:
+                yield other.get("id", "")
+
+
+@rule("data-overwritten-in-parallel", "warning")
+def branches_write_apart(diagram: Diagram) -> Iterator[Place]:
+    """Two branches that run at the same time and write the same data: the later one wins, whichever that is."""
+    parting = [gateway for gateway in diagram.of_kind("parallelGateway") if len(diagram.leaving(gateway)) > 1]
+    writes, order = _Writes.of(diagram.subject), _Order(diagram) if parting else None
+    said: set[tuple[str, str]] = set()
+    for gateway in parting:
+        ways = [{id, *order.reached(id)} for id in sorted(order.after.get(gateway.get("id", ""), ()))]
+        # What every branch comes to lies behind the join.
+        joined = set.intersection(*ways) if len(ways) > 1 else set()
+        branches = [way - joined for way in ways]
+        for number, branch in enumerate(branches):
+            for other in branches[number + 1 :]:
+                for one, two, key in _clashes(diagram, writes, branch - other, other - branch):
+                    if (one, two) not in said:
+                        said.add((one, two))
+                        first, second = diagram.by_id[one], diagram.by_id[two]
+                        message = f"{title(first)}和{title(second)}同时在办，都写 {key}，先写的会被盖掉。"
+                        yield diagram.at(
+                            second, message, "请让两边写不同的名称，例如 approve.decision 和 check.decision。"
+                        )
+
+
+def _clashes(
+    diagram: Diagram, writes: _Writes, branch: Iterable[str], other: Iterable[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Return node, node and key of what both sides write; ``a`` also covers ``a.b``."""
+    sides = [
+        [(id, writes.of_node.get((diagram.file, id), frozenset())) for id in sorted(side)] for side in (branch, other)
+    ]
+    for one, mine in sides[0]:
+        for two, theirs in sides[1]:
+            same = sorted(
+                a for a in mine for b in theirs if a == b or f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.")
+            )
+            if same:
+                yield one, two, same[0]
+
+
+@package_rule("data-never-read", "info")
+def answers_are_read(subject: Subject) -> Iterator[Place]:
+    """What a table decides or a look-up finds is asked for in order to be read."""
+    read = {name for written in written_in(subject) if written.parsed for name in written.parsed.names}
+    passed = {
+        mapping.get("source", "").partition(".")[0]
+        for diagram in subject.diagrams
+        for call in diagram.of_kind("callActivity")
+        for mapping in (*extensions(call, CAMUNDA, "in"), *extensions(call, CAMUNDA, "out"))
+    }
+    lists = {
+        loop.get(camunda("collection"), "").partition(".")[0]
+        for diagram in subject.diagrams
+        for loop in diagram.elements
+        if kind(loop) == "multiInstanceLoopCharacteristics"
+    }
+    for diagram in subject.diagrams:
+        for node in diagram.of_kind("businessRuleTask", "serviceTask"):
+            for name in sorted(_answers(node) - read - passed - lists - {""}):
+                message = f"{title(node)}得出的 {name} 后面没有哪一步用到。"
+                yield diagram.at(node, message, "请在后面的条件或者步骤里用上它；用不上的，删去这一步。")
+
+
+def _answers(node: etree._Element) -> set[str]:
+    if kind(node) == "businessRuleTask":
+        return {node.get(camunda("resultVariable"), "")}
+    looks = node.get(camunda("topic"), "").rpartition(".")[2] in _LOOKING
+    return set(parameters_of(node, "output")) if looks else set()

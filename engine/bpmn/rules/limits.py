@@ -1,0 +1,94 @@
+"""Rules of security and limits: no secrets in what is published, nothing without measure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from engine.bpmn.document import BPMN, CAMUNDA
+from engine.bpmn.expressions import EvaluationError, ExpressionError, parse
+from engine.bpmn.rules import package_rule, rule
+from engine.bpmn.rules.subject import Diagram, Place, Subject, camunda, kind, title
+
+#: how often one step may be repeated, and how many steps an item and all it calls may have
+MAX_INSTANCES = 1_000
+MAX_STEPS = 3_000
+_SECRET_NAME = re.compile(r"pass(word|wd|phrase)?|secret|token|api[-_.]?key|credential|密码|口令|密钥", re.IGNORECASE)
+_SECRETS = {
+    "访问网址里的密码": re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{1,80}:[^\s/:@\"']{1,80}@"),
+    "私钥": re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"),
+    "访问密钥": re.compile(
+        r"(?<!\w)(AKIA[0-9A-Z]{16}|ghp_\w{36}|sk-\w{32,}|eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{10,})(?!\w)"
+    ),
+    "身份证号": re.compile(r"(?<![\w.])[1-9]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\w)"),
+    "手机号": re.compile(r"(?<![\w.-])1[3-9]\d{9}(?![\w.])"),
+}
+_IDS = ("id", "targetNamespace", "exporterVersion")
+#: what every secret has in it: asked first, since nearly no text has
+_TRACE = re.compile(r"\d{11}|://|-----BEGIN|AKIA|ghp_|sk-|eyJ")
+
+
+@package_rule("secret-in-model")
+def nothing_secret_is_published(subject: Subject) -> Iterator[Place]:
+    """A diagram is published with everything in it: passwords, keys and personal numbers do not belong there."""
+    for diagram in subject.diagrams:
+        yield from _in_diagram(diagram)
+    for file, data in subject.package.files.items():
+        if not file.endswith(".bpmn"):
+            for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+                for what in _found(line):
+                    message = f"文件里写有像{what}的内容，这个文件是公开的。"
+                    yield subject.in_file(file, number, message, _HINT)
+
+
+_HINT = "请删去它；密码交给系统管理员保管，个人的号码由办理时填写。"
+
+
+def _in_diagram(diagram: Diagram) -> Iterator[Place]:
+    for element in diagram.root.iter(f"{{{BPMN}}}*", f"{{{CAMUNDA}}}*", "{urn:sihua:power:1}*"):
+        texts = [element.text or "", *(value for name, value in element.attrib.items() if name not in _IDS)]
+        owner = next((each for each in (element, *element.iterancestors()) if each.get("id")), diagram.root)
+        for what in dict.fromkeys(what for text in texts for what in _found(text)):
+            yield diagram.at(element, f"{title(owner)}里写有像{what}的内容，流程图是公开的。", _HINT)
+        value = (element.text or element.get("value") or "").strip()
+        if element.tag in (camunda("inputParameter"), camunda("property")) and value and not value.startswith("="):
+            if _SECRET_NAME.search(element.get("name", "")):
+                message = f"{title(owner)}里写有 {element.get('name')}，像是密码，流程图是公开的。"
+                yield diagram.at(element, message, _HINT)
+
+
+def _found(text: str) -> list[str]:
+    # A number given as an example belongs to nobody.
+    if not _TRACE.search(text) or "例如" in text:
+        return []
+    return [what for what, pattern in _SECRETS.items() if pattern.search(text)]
+
+
+@rule("instance-limit")
+def repetitions_are_few(diagram: Diagram) -> Iterator[Place]:
+    """A step repeated thousands of times would fill the lists of everybody."""
+    for element in diagram.elements:
+        count = _number(element.text or "") if kind(element) == "loopCardinality" else None
+        if count and count > MAX_INSTANCES:
+            owner = next(each for each in element.iterancestors() if each.get("id") and "Loop" not in kind(each))
+            message = f"{title(owner)}要重复 {count} 次，最多 {MAX_INSTANCES:,} 次。"
+            yield diagram.at(element, message, "请改小次数，或者按村分成几个事项来办。")
+
+
+def _number(text: str) -> int | None:
+    try:
+        value = parse(text.strip().removeprefix("=") or "0").evaluate({})
+    except (ExpressionError, EvaluationError):
+        return None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+@package_rule("step-limit")
+def items_are_readable(subject: Subject) -> Iterator[Place]:
+    """An item of thousands of steps can neither be read nor loaded in time."""
+    steps = sum(len(diagram.nodes) for diagram in subject.diagrams)
+    if steps > MAX_STEPS:
+        message = f"这个事项连同它调用的流程共有 {steps:,} 个步骤和事件，最多 {MAX_STEPS:,} 个。"
+        yield subject.in_file(
+            subject.main or next(iter(subject.package.files)), 1, message, "请拆成几个事项，用消息来接。"
+        )

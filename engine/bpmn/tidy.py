@@ -15,7 +15,7 @@ from engine.bpmn.layout.quality import Quality, rate
 from engine.bpmn.layout.scene import Scene
 from engine.bpmn.layout.splice import Unreadable, replace_diagrams
 from engine.bpmn.lint import RULES, World
-from engine.bpmn.package import read_files
+from engine.bpmn.package import Package, read_files
 from engine.bpmn.rules import layout
 from engine.bpmn.rules.subject import Diagram, Place, Subject
 from engine.errors import EngineError
@@ -75,6 +75,13 @@ def tidy(data: bytes, file: str, mode: Mode = "sketch", sheet: str = "A3") -> Ti
         rate(scene.flat_graph, picture, sheet) for scene, picture in zip(diagram.scenes, pictures, strict=True)
     )
     return Tidied(new, before, after, tuple(_faults(new, file, sheet)))
+
+
+def scores(package: Package) -> Iterator[tuple[str, Quality]]:
+    """Yield what the pictures of a package are worth, by file."""
+    for diagram in Subject.read(package, World({}, {}, {}, {})).diagrams:
+        for _, quality in diagram.pictures:
+            yield diagram.file, quality
 
 
 def _read(data: bytes, file: str, sheet: str = "A3") -> Diagram:

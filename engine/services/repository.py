@@ -13,6 +13,7 @@ from engine.bpmn import lint as linting
 from engine.bpmn import package as packages
 from engine.bpmn.form import Form
 from engine.bpmn.package import Package
+from engine.bpmn.tidy import scores
 from engine.clock import local_date
 from engine.connectors import REQUIRED_INPUTS
 from engine.errors import InvalidProcess, NotFound
@@ -32,7 +33,7 @@ from engine.store.tables import (
     process_instance,
     register,
 )
-from engine.views import Contact, Guide, GuideStep, Item, Version
+from engine.views import Contact, Guide, GuideStep, Item, PictureScore, Version
 from engine.views import Definition as DefinitionView
 from engine.workdays import workdays_between
 
@@ -142,6 +143,10 @@ class Repository:
                 tuple(sorted(loaded.package.files)),
                 _limits(loaded, parameters.reader(connection, None, self._work.clock.today())),
                 pictures.drawn(loaded.facts, call),
+                tuple(
+                    PictureScore(file, each.score, each.passes, each.character, each.sheet)
+                    for file, each in scores(loaded.package)
+                ),
             )
 
     def guide(self, item_id: str, *, unit_id: str, call: str = "") -> Guide:

@@ -222,7 +222,7 @@ def test_more_flows_than_a_node_has_sides_are_drawn_all_the_same():
 
 def test_text_is_wrapped_into_balanced_lines():
     assert text_size("同意") == (28, 17)
-    assert text_size("村民代表会议表决", 84) == (52, 32)
+    assert text_size("村民代表会议表决", 84) == (56, 32)
     assert text_size("A" * 40, 84)[1] > text_size("A" * 10, 84)[1]
 
 

@@ -8,19 +8,40 @@ import math
 SIZE = 12
 #: the widest a label gets before it takes a second line
 WIDTH = 84
-#: first code point of the scripts whose signs are as wide as high
-_FULL_WIDTH_FROM = 0x2E80
-#: what a Latin letter or digit takes of that
-_LATIN = 0.62
+#: pixels beside a text; the viewer breaks a line half a sign before its end
+_ROOM, _ROOM_TO_BREAK = 4, 8
+#: first code point of the signs that Chinese fonts draw as wide as high; “ and ” are among them
+_FULL_WIDTH_FROM = 0x2000
+#: what other signs take of that, at most
+_WIDE, _CAPITAL, _NARROW = 0.96, 0.74, 0.62
 
 
 def text_size(text: str, width: float = WIDTH, size: int = SIZE) -> tuple[int, int]:
-    """Return width and height of a text wrapped into lines of about the same length, none wider than ``width``."""
-    length = sum(size if ord(sign) >= _FULL_WIDTH_FROM else size * _LATIN for sign in text)
+    """Return the bounds to give a text: lines of about the same length, their signs none wider than ``width``."""
+    length = _length(text, size)
     lines = max(1, math.ceil(length / max(width, size)))
     # A line holds whole signs.
     longest = length if lines == 1 else math.ceil(length / lines / size) * size
-    return math.ceil(longest) + 4, lines * _line_height(size) + 2
+    return math.ceil(longest) + (_ROOM if lines == 1 else _ROOM_TO_BREAK), lines * _line_height(size) + 2
+
+
+def drawn_size(text: str, width: float, size: int = SIZE) -> tuple[float, int]:
+    """Return what a text covers that the viewer wraps at bounds of this width."""
+    length = _length(text, size)
+    if length <= width:
+        return length, _line_height(size) + 2
+    lines = math.ceil(length / max(width - _ROOM_TO_BREAK, size))
+    return width, lines * _line_height(size) + 2
+
+
+def _length(text: str, size: int) -> float:
+    return size * sum(map(_share, text))
+
+
+def _share(sign: str) -> float:
+    if ord(sign) >= _FULL_WIDTH_FROM:
+        return 1
+    return _WIDE if sign in "MW@%&" else _CAPITAL if sign.isupper() else _NARROW
 
 
 def _line_height(size: int) -> int:

@@ -20,7 +20,7 @@ from engine.bpmn.layout.geometry import (
     simplified,
 )
 from engine.bpmn.layout.graph import Flow, Graph
-from engine.bpmn.layout.lettering import text_size
+from engine.bpmn.layout.lettering import drawn_size, text_size
 from engine.bpmn.layout.picture import Picture
 
 Pair = tuple[str, str]
@@ -92,8 +92,7 @@ def _text_box(text: str, bounds: Box | None, anchor: Point) -> Box:
     if bounds is None:
         width, height = text_size(text)
         return Box(anchor[0] - width / 2, anchor[1], width, height)
-    width, height = text_size(text, max(bounds.width - 4, 20))
-    width = min(width, bounds.width)
+    width, height = drawn_size(text, bounds.width)
     return Box(bounds.x + (bounds.width - width) / 2, bounds.y, width, height)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -9,6 +10,7 @@ from lxml import etree
 from engine.bpmn.document import BPMN
 from engine.bpmn.layout.graph import SUB_PROCESSES, Graph, read_graph
 from engine.bpmn.layout.picture import Picture, read_pictures
+from engine.bpmn.layout.quality import Quality, rate
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,12 @@ def read_scenes(root: etree._Element) -> list[Scene]:
     """Return every picture of a file; one that is still to be drawn when there is none."""
     scenes = [_scene(root, picture) for picture in read_pictures(root)]
     return [scene for scene in scenes if scene.scopes] or [_scene(root, Picture())]
+
+
+def rate_all(scenes: Sequence[Scene], sheet: str = "A3") -> list[tuple[Picture, Quality]]:
+    """Return every picture that is drawn, with what it is worth."""
+    drawn = [scene for scene in scenes if scene.picture.boxes]
+    return [(scene.picture, rate(scene.graph, scene.picture, sheet)) for scene in drawn]
 
 
 def _scene(root: etree._Element, picture: Picture) -> Scene:

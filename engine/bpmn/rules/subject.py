@@ -14,8 +14,8 @@ from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
 from engine.bpmn.form import Form, FormError
 from engine.bpmn.layout.picture import Picture
-from engine.bpmn.layout.quality import Quality, rate
-from engine.bpmn.layout.scene import Scene, read_scenes
+from engine.bpmn.layout.quality import Quality
+from engine.bpmn.layout.scene import Scene, rate_all, read_scenes
 from engine.bpmn.lifting import links_of
 from engine.bpmn.package import Package
 from engine.bpmn.rules import World
@@ -276,8 +276,7 @@ class Diagram:
     @cached_property
     def pictures(self) -> list[tuple[Picture, Quality]]:
         """Every picture that is drawn, with what it is worth."""
-        drawn = [scene for scene in self.scenes if scene.picture.boxes]
-        return [(scene.picture, rate(scene.graph, scene.picture, self.sheet)) for scene in drawn]
+        return rate_all(self.scenes, self.sheet)
 
     @cached_property
     def facts(self) -> ProcessFacts | FactsError | None:

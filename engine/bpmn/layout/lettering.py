@@ -8,17 +8,19 @@ import math
 SIZE = 12
 #: the widest a label gets before it takes a second line
 WIDTH = 84
+#: the width at which the viewer wraps a name that has no bounds
+DEFAULT_WIDTH = 90
 #: pixels beside a text; the viewer breaks a line half a sign before its end
 _ROOM, _ROOM_TO_BREAK = 4, 8
 #: first code point of the signs that Chinese fonts draw as wide as high; “ and ” are among them
 _FULL_WIDTH_FROM = 0x2000
-#: what other signs take of that, at most
-_WIDE, _CAPITAL, _NARROW = 0.96, 0.74, 0.62
+#: what other signs take of that: at most, where room is made for them, and on average, where they are drawn
+_WIDE, _CAPITAL, _NARROW, _AVERAGE = 0.96, 0.74, 0.62, 0.52
 
 
 def text_size(text: str, width: float = WIDTH, size: int = SIZE) -> tuple[int, int]:
     """Return the bounds to give a text: lines of about the same length, their signs none wider than ``width``."""
-    length = _length(text, size)
+    length = size * sum(map(_most, text))
     lines = max(1, math.ceil(length / max(width, size)))
     # A line holds whole signs.
     longest = length if lines == 1 else math.ceil(length / lines / size) * size
@@ -27,21 +29,21 @@ def text_size(text: str, width: float = WIDTH, size: int = SIZE) -> tuple[int, i
 
 def drawn_size(text: str, width: float, size: int = SIZE) -> tuple[float, int]:
     """Return what a text covers that the viewer wraps at bounds of this width."""
-    length = _length(text, size)
+    length = size * sum(map(_usual, text))
     if length <= width:
         return length, _line_height(size) + 2
     lines = math.ceil(length / max(width - _ROOM_TO_BREAK, size))
-    return width, lines * _line_height(size) + 2
+    return min(width, length / lines + _ROOM_TO_BREAK), lines * _line_height(size) + 2
 
 
-def _length(text: str, size: int) -> float:
-    return size * sum(map(_share, text))
-
-
-def _share(sign: str) -> float:
+def _most(sign: str) -> float:
     if ord(sign) >= _FULL_WIDTH_FROM:
         return 1
     return _WIDE if sign in "MW@%&" else _CAPITAL if sign.isupper() else _NARROW
+
+
+def _usual(sign: str) -> float:
+    return 1 if ord(sign) >= _FULL_WIDTH_FROM else _AVERAGE
 
 
 def _line_height(size: int) -> int:

@@ -20,7 +20,7 @@ from engine.bpmn.layout.geometry import (
     simplified,
 )
 from engine.bpmn.layout.graph import Flow, Graph
-from engine.bpmn.layout.lettering import drawn_size, text_size
+from engine.bpmn.layout.lettering import DEFAULT_WIDTH, drawn_size
 from engine.bpmn.layout.picture import Picture
 
 Pair = tuple[str, str]
@@ -90,7 +90,7 @@ def label_boxes(graph: Graph, picture: Picture) -> dict[str, Box]:
 def _text_box(text: str, bounds: Box | None, anchor: Point) -> Box:
     """Return the text inside its bounds, centred as it is drawn; without bounds below ``anchor``."""
     if bounds is None:
-        width, height = text_size(text)
+        width, height = drawn_size(text, DEFAULT_WIDTH)
         return Box(anchor[0] - width / 2, anchor[1], width, height)
     width, height = drawn_size(text, bounds.width)
     return Box(bounds.x + (bounds.width - width) / 2, bounds.y, width, height)

@@ -9,8 +9,9 @@ import signal
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from engine import benchmark, tidying
@@ -21,6 +22,7 @@ from engine.model import Finding
 from engine.mutation import EQUIVALENT, mutate
 from engine.process_engine import PROCESSES, ProcessEngine
 from engine.scenarios import Coverage, FolderRun, ScenarioRun, run_folder
+from engine.services.repository import Repository
 from engine.store.session import DATABASE_FAULTS
 
 HOLDS, FALLS_SHORT, USAGE = 0, 1, 2
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when it holds, 1 when something falls short, 2 for wrong usage."""
     options = command_line().parse_args(arguments)
     try:
-        _require_folders(getattr(options, "folder", ()))
+        _require_places(getattr(options, "folder", ()), files=options.run is _lint)
         return options.run(options)
     except WrongUsage as wrong:
         print(wrong, file=sys.stderr)
@@ -80,7 +82,15 @@ def command_line() -> argparse.ArgumentParser:
     init.add_argument("--administrator", required=True, help="name of the first administrator")
     init.add_argument("--login", required=True, help="user name of the first administrator")
     init.add_argument("--units", type=Path, help="text file: a township or township/village a line")
-    command("lint", _lint, "check packages: this runs as drawn, or findings with line and mend", items, out)
+    lint = command("lint", _lint, "check packages or files: this runs as drawn, or findings with line and mend")
+    lint.add_argument(
+        "folder", type=Path, nargs="*", help="item folders or files; all that come with Sihua if left out"
+    )
+    lint.add_argument("--format", choices=("text", "json", "github"), default="text")
+    lint.add_argument("--fix", action="store_true", help="write what can be mended by itself, and nothing else")
+    lint.add_argument("--config", type=Path, help="levels of the rules, instead of the nearest .bpmnlintrc")
+    lint.add_argument("--rules", action="store_true", help="tell what the rules ask, instead of checking")
+    lint.add_argument("--language", choices=("zh", "en"), default="zh", help="of --rules")
     drawn = command("tidy", _tidy, "lay out diagrams: the picture only, in the arrangement drawn", out)
     drawn.add_argument("path", type=Path, nargs="*", help="BPMN files or folders; all that come with Sihua if left out")
     drawn.add_argument("--fresh", action="store_true", help="forget the arrangement: the best of eight starts")
@@ -177,25 +187,79 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _lint(options: argparse.Namespace) -> int:
-    found = {folder: _findings_of(folder) for folder in options.folder or _shipped()}
+    if options.rules:
+        return _tell_rules(options)
+    found, mended = {}, []
+    for place in options.folder or _shipped():
+        findings, written = _checked(place, options)
+        found[place], mended = findings, [*mended, *written]
+    # What several items call is checked with each of them, and told once.
+    findings = list(dict.fromkeys(finding for each in found.values() for finding in each))
     if options.format == "json":
-        _print_json([asdict(finding) for findings in found.values() for finding in findings])
+        _print_json([asdict(finding) for finding in findings])
+    elif options.format == "github":
+        for finding in findings:
+            print(_annotation(finding))
     else:
-        for folder, findings in found.items():
-            _print_findings(folder, findings)
-        print(_count([finding for findings in found.values() for finding in findings]))
-    errors = any(finding.severity == "error" for findings in found.values() for finding in findings)
-    return FALLS_SHORT if errors else HOLDS
+        for path in dict.fromkeys(mended):
+            print(f"{path}：已自动改好能改的地方。")
+        told: set[Finding] = set()
+        for place, each in found.items():
+            _print_findings(place, [finding for finding in each if finding not in told])
+            told.update(each)
+        print(_count(findings))
+    return FALLS_SHORT if any(finding.severity == "error" for finding in findings) else HOLDS
 
 
-def _findings_of(folder: Path) -> list[Finding]:
-    with tempfile.TemporaryDirectory(prefix="sihua-lint") as place:
-        engine = ProcessEngine("sqlite://", files=Path(place), processes=_processes_of(folder))
+def _checked(place: Path, options: argparse.Namespace) -> tuple[list[Finding], list[Path]]:
+    """Return the findings about a folder or file, and the files that were mended before."""
+    with tempfile.TemporaryDirectory(prefix="sihua-lint") as files:
+        engine = ProcessEngine("sqlite://", files=Path(files), processes=_processes_of(place))
         try:
             engine.county.load_lists()
-            return engine.repository.lint(folder)
+            mended = engine.repository.mend(place, config=options.config) if options.fix else {}
+            for path, content in mended.items():
+                path.write_bytes(content)
+            findings = engine.repository.lint(place, config=options.config)
         finally:
             engine.close()
+    return [replace(finding, source=_shown(finding.source)) for finding in findings], [*mended]
+
+
+def _shown(path: str) -> str:
+    """Return a path as a tool opens it from here: relative where it lies below the working folder."""
+    here = Path.cwd()
+    absolute = Path(path).absolute()
+    return absolute.relative_to(here).as_posix() if path and absolute.is_relative_to(here) else path
+
+
+def _annotation(finding: Finding) -> str:
+    """Return a finding as a workflow command, which shows it beside the line in a pull request."""
+    level = {"error": "error", "warning": "warning", "info": "notice"}[finding.severity]
+    place = {"file": finding.source or finding.file, "line": finding.line, "title": finding.rule}
+    given = ",".join(f"{key}={_escaped(str(value), ',:')}" for key, value in place.items())
+    return f"::{level} {given}::{_escaped(finding.message + finding.hint)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    return "".join(f"%{ord(sign):02X}" if sign in f"%\r\n{more}" else sign for sign in text)
+
+
+def _tell_rules(options: argparse.Namespace) -> int:
+    rules = Repository.rules(options.language)
+    if options.format == "json":
+        _print_json([asdict(rule) for rule in rules])
+        return HOLDS
+    labels = ("Why", "Mend", "Wrong", "Right") if options.language == "en" else ("为什么", "怎么改", "画错了", "画对了")
+    for rule in rules:
+        aliases = f" ({', '.join(rule.aliases)})" if rule.aliases else ""
+        print(f"\n## {rule.id}{aliases} · {rule.severity}{' · --fix' if rule.fixable else ''}\n\n{rule.what}\n")
+        for label, text in zip(labels[:2], (rule.why, rule.mend), strict=True):
+            print(f"- {label}: {text}")
+        for label, text in zip(labels[2:], (rule.invalid, rule.valid), strict=True):
+            if text:
+                print(f"\n{label}:\n\n```xml\n{text}\n```")
+    return HOLDS
 
 
 def _tidy(options: argparse.Namespace) -> int:
@@ -346,10 +410,10 @@ def _embedded(options: argparse.Namespace) -> Path:
     return options.data / "sihua.db"
 
 
-def _require_folders(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        if not folder.is_dir():
-            raise WrongUsage(f"没有这个文件夹：{folder}")
+def _require_places(places: Iterable[Path], *, files: bool) -> None:
+    for place in places:
+        if not place.is_dir() and not (files and place.is_file()):
+            raise WrongUsage(f"没有这个{'文件或者' if files else ''}文件夹：{place}")
 
 
 def _require_paths(paths: Iterable[Path]) -> None:
@@ -362,9 +426,9 @@ def _shipped() -> list[Path]:
     return sorted(path for path in PROCESSES.iterdir() if (path / "scenarios.json").exists())
 
 
-def _processes_of(folder: Path) -> Path:
+def _processes_of(place: Path) -> Path:
     """Return the folder whose roles, parameters and registers hold for an item: its own or the product's."""
-    return folder.resolve().parent if (folder.resolve().parent / "roles.json").exists() else PROCESSES
+    return next((each for each in place.resolve().parents if (each / "roles.json").exists()), PROCESSES)
 
 
 def _text(path: Path) -> str:
@@ -410,7 +474,9 @@ def _print_rows(rows: Sequence[Mapping[str, object]]) -> None:
 
 def _print_findings(folder: Path, findings: Iterable[Finding]) -> None:
     for found in findings:
-        print(f"{folder.name}/{found.file}:{found.line}: {found.severity} {found.rule} {found.message}{found.hint}")
+        place = found.source or f"{folder.name}/{found.file}"
+        mend = "（sihua lint --fix 可以自动改）" if found.fixable else ""
+        print(f"{place}:{found.line}: {found.severity} {found.rule} {found.message}{found.hint}{mend}")
 
 
 def _outcome_row(outcome: tidying.Outcome) -> dict[str, object]:
@@ -447,8 +513,10 @@ def _print_faults(path: Path, findings: Iterable[Finding]) -> None:
 
 
 def _count(findings: Sequence[Finding]) -> str:
-    errors = sum(finding.severity == "error" for finding in findings)
-    return f"{errors} 处错误，{len(findings) - errors} 处提醒。"
+    counts = Counter(finding.severity for finding in findings)
+    said = f"{counts['error']} 处错误，{counts['warning']} 处提醒，{counts['info']} 处说明"
+    fixable = sum(finding.fixable for finding in findings)
+    return f"{said}，其中 {fixable} 处可以自动改（sihua lint --fix）。" if fixable else f"{said}。"
 
 
 def _refused_row(folder: Path, refused: InvalidProcess) -> dict[str, object]:

@@ -31,6 +31,34 @@ class Finding:
     hint: str
     #: the rule's names elsewhere (bpmnlint, OMG)
     aliases: tuple[str, ...] = ()
+    #: the file as a tool can open it, "" for a version that comes out of the database
+    source: str = ""
+    #: ``sihua lint --fix`` mends it by itself
+    fixable: bool = False
+
+
+@dataclass(frozen=True)
+class RuleText:
+    """One rule as the rule page tells it, in one language."""
+
+    id: str
+    #: name of its group, and that name as people read it
+    group: str
+    group_title: str
+    severity: Severity
+    #: its names elsewhere (bpmnlint, OMG)
+    aliases: tuple[str, ...]
+    #: what is asked, why, and how to mend it
+    what: str
+    why: str
+    mend: str
+    #: drawn wrongly and rightly, as it stands in the file; "" where no short example can be given
+    invalid: str
+    valid: str
+    #: ``sihua lint --fix`` mends it, wholly or in part
+    fixable: bool
+    #: an error that no setting can lower
+    firm: bool
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ MONDAY = datetime(2026, 3, 16, 9, 0, tzinfo=LOCAL)
 #: rounds of due jobs on one day; more of them is a diagram that goes round in circles
 MOST_ROUNDS = 1000
 
+#: what stands before a scenario besides entries of registers: a matter of another item
+MATTER = "matter"
 #: JSON Schema of scenarios.json
 SHAPE = PROCESSES / "scenarios.schema.json"
 HOW_TO_WRITE = "请照 processes/README.md 第 7 节改写"
@@ -154,6 +156,8 @@ class Stage:
         self._engine = engine
         self._clock = clock
         self._people = people
+        #: receipt of the matter that was played last
+        self.played = ""
         item = engine.repository.put(package)
         self._item_id = item.id
         with engine.database.read() as connection:
@@ -163,6 +167,10 @@ class Stage:
         #: flows and decision rows that the last scenario took
         self.taken: frozenset[str] = frozenset()
         self._known = {str(each["name"]): each for each in scenarios}
+        #: stages of other items whose matters stand before a scenario
+        self._others: dict[str, Stage] = {}
+        #: receipt of the matter that stands before the scenario
+        self._receipt = ""
         #: the persons of the last attendance list, in its order
         self._seats: list[str] = []
 
@@ -175,6 +183,7 @@ class Stage:
             unit = str(begun["start"]["unit"])
             self._give(unit, begun.get("given", {}))
             matter = self._start(unit, begun["start"])
+            self.played = matter.receipt
             before = 0
             for number, step in enumerate((*begun["steps"], *scenario["steps"]), 1 - len(begun["steps"])):
                 before = self._passed(matter) if number == 1 else before
@@ -203,6 +212,9 @@ class Stage:
 
     def _give(self, unit: str, given: Mapping[str, Sequence[Mapping]]) -> None:
         for code, entries in given.items():
+            if code == MATTER:
+                self._receipt = self._played_before(entries[0])
+                continue
             for position, entry in enumerate(entries, 1):
                 with self._engine.database.write() as connection:
                     number = len(connection.execute(select(register_entry.c.id)).all()) + position
@@ -218,6 +230,18 @@ class Stage:
                             entered_at=self._clock.now(),
                         )
                     )
+
+    def _played_before(self, wanted: Mapping) -> str:
+        """Play a scenario of another item; return the receipt of its matter. Time goes on from where it ended."""
+        code = str(wanted["item"])
+        if code not in self._others:
+            package, scenarios = read_folder(PROCESSES / code), read_scenarios(PROCESSES / code)
+            self._others[code] = Stage(self._engine, self._clock, self._people, package, scenarios)
+        other = self._others[code]
+        problem = other.play(other._known[str(wanted["scenario"])])
+        if problem:
+            raise KeyError(f"{code}：{problem}")
+        return other.played
 
     def _start(self, unit: str, start: Mapping) -> _Matter:
         data, files = self._values(unit, start["data"], None, None)
@@ -338,6 +362,8 @@ class Stage:
                     values[key] = self._attendance(text, [choice.value for choice in page.choices[key]])
                 elif text.startswith("@seat:"):
                     values.setdefault(key, []).append(self._seats[int(text.removeprefix("@seat:")) - 1])
+                elif text == "@receipt":
+                    values.setdefault(key, []).append(self._receipt)
                 elif text == "@basis":
                     page = self._engine.tasks.open(str(task_id), by=str(by))
                     values.setdefault(key, []).append(page.choices[key][0].value)

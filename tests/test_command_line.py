@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -20,7 +21,9 @@ from engine.process_engine import PROCESSES
 ROOT = Path(__file__).resolve().parents[1]
 E01 = PROCESSES / "E01_seal_use"
 INIT = ("--county", "青禾县", "--administrator", "温知序", "--login", "Admin")
-FINDING = {"rule", "aliases", "severity", "file", "line", "element", "name", "message", "hint"}
+FINDING = {
+    "rule", "aliases", "severity", "file", "source", "line", "element", "name", "message", "hint", "fixable",
+}  # fmt: skip
 ROW = {"name", "value", "unit", "target"}
 COMMANDS = ("serve", "worker", "init", "lint", "deploy", "scenarios", "verify", "bench")
 
@@ -82,10 +85,10 @@ def test_wrong_usage_ends_with_2(arguments, capsys):
     assert "usage: sihua" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["lint", "scenarios"])
-def test_an_unknown_folder_is_one_sentence(command, capsys):
+@pytest.mark.parametrize(("command", "what"), [("lint", "文件或者文件夹"), ("scenarios", "文件夹")])
+def test_an_unknown_folder_is_one_sentence(command, what, capsys):
     assert main([command, "no-such-folder"]) == 2
-    assert said(capsys) == "没有这个文件夹：no-such-folder\n"
+    assert said(capsys) == f"没有这个{what}：no-such-folder\n"
 
 
 def test_an_unknown_folder_deploys_nothing(data, capsys):
@@ -228,7 +231,80 @@ def test_findings_say_where_what_and_how_to_mend(item, capsys):
     assert main(["lint", str(item)]) == 1
     printed = capsys.readouterr().out
     assert f"E01_seal_use/seal_use.bpmn:{line}: error script-forbidden " in printed
-    assert printed.splitlines()[-1].endswith("处提醒。")
+    assert re.search("[1-9] 处错误，[0-9]+ 处提醒，[0-9]+ 处说明", printed.splitlines()[-1])
+
+
+def test_a_finding_names_a_file_that_a_tool_can_open(item, capsys, monkeypatch):
+    diagram = item / "seal_use.bpmn"
+    diagram.write_text(diagram.read_text("utf-8").replace(' isExecutable="true"', ""), "utf-8")
+    monkeypatch.chdir(item.parent)
+    for place in (item, diagram):
+        assert main(["lint", str(place), "--format", "json"]) == 1
+        (found,) = [each for each in json.loads(capsys.readouterr().out) if each["rule"] == "process-not-executable"]
+        assert found["source"] == f"{item.name}/seal_use.bpmn" and Path(found["source"]).is_file()
+        assert found["fixable"]
+
+
+def test_findings_are_shown_beside_the_lines_of_a_pull_request(item, capsys, monkeypatch):
+    diagram = item / "seal_use.bpmn"
+    diagram.write_text(diagram.read_text("utf-8").replace(' isExecutable="true"', ""), "utf-8")
+    monkeypatch.chdir(item.parent)
+    assert main(["lint", item.name, "--format", "github"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "process-not-executable" in line]
+    assert re.fullmatch(rf"::error file={item.name}/seal_use\.bpmn,line=\d+,title=process-not-executable::.+。", line)
+    assert all(re.match("::(error|warning|notice) ", line) for line in lines)
+
+
+def test_what_needs_no_judgement_is_mended_and_nothing_else(item, capsys):
+    diagram = item / "seal_use.bpmn"
+    good, others = (
+        diagram.read_bytes(),
+        {path: path.read_bytes() for path in item.iterdir() if path.name != "seal_use.bpmn"},
+    )
+    diagram.write_bytes(good.replace(b' isExecutable="true"', b""))
+    assert main(["lint", str(item), "--fix"]) == 0
+    assert "seal_use.bpmn：已自动改好能改的地方。" in capsys.readouterr().out
+    # The attribute now stands first; every other byte is as it was.
+    assert diagram.read_bytes().replace(b' isExecutable="true"', b"") == good.replace(b' isExecutable="true"', b"")
+    mended = diagram.read_bytes()
+    assert main(["lint", str(item), "--fix"]) == 0
+    assert "已自动改好" not in capsys.readouterr().out
+    assert diagram.read_bytes() == mended
+    assert {path: path.read_bytes() for path in others} == others
+
+
+def test_levels_are_read_from_the_nearest_settings(item, capsys):
+    def severities(*more: str) -> dict[str, str]:
+        main(["lint", str(item), "--format", "json", *more])
+        return {found["rule"]: found["severity"] for found in json.loads(capsys.readouterr().out)}
+
+    assert severities()["fake-join"] == "info"
+    (item.parent / ".bpmnlintrc").write_text('{"extends": "bpmnlint:recommended"}', "utf-8")
+    assert severities()["fake-join"] == "warning"
+    (item / ".bpmnlintrc").write_text('{"extends": "../.bpmnlintrc", "rules": {"bpmnlint/fake-join": 0}}', "utf-8")
+    assert "fake-join" not in severities()
+    (item / "own.json").write_text('{"rules": {"fake-join": ["error", {}], "no-such": "loud"}}', "utf-8")
+    found = severities("--config", str(item / "own.json"))
+    assert (found["fake-join"], found["config-invalid"]) == ("error", "warning")
+    (item / "own.json").write_text("[]", "utf-8")
+    assert main(["lint", str(item), "--config", str(item / "own.json")]) == 1
+    assert "own.json" in said(capsys)
+
+
+def test_rules_are_told(capsys):
+    assert main(["lint", "--rules"]) == 0
+    chinese = capsys.readouterr().out
+    assert main(["lint", "--rules", "--language", "en", "--format", "json"]) == 0
+    rules = json.loads(capsys.readouterr().out)
+    assert len(rules) > 100 and all(f"\n## {rule['id']}" in chinese for rule in rules)
+    assert all(rule["what"] and rule["why"] and rule["mend"] for rule in rules)
+
+
+def test_a_form_alone_is_checked(item, capsys):
+    (item / "seal_stamp.form").write_text("{", "utf-8")
+    assert main(["lint", str(item / "seal_stamp.form"), "--format", "json"]) == 1
+    assert [found["rule"] for found in json.loads(capsys.readouterr().out)] == ["form-invalid"]
 
 
 HOSTILE = {

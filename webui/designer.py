@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import groupby
+
 from flask import Blueprint, render_template, request
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from engine import errors
+from engine.model import Finding
 from webui import auth
 from webui.current import engine
 
@@ -39,11 +46,56 @@ PUBLISH = {
 }
 
 
+#: the words of the rule page: designers who draw with bpmn-js or Camunda Modeler may read it in English
+RULE_PAGE = {
+    "zh": {
+        "title": "检查规则",
+        "say": "一张图起用以前，要过这 {} 条规则。",
+        "levels": "有错误的不能起用；提醒要看一看；说明只是建议。",
+        "why": "为什么：",
+        "mend": "怎么改：",
+        "example": "例子",
+        "invalid": "画错了：",
+        "valid": "画对了：",
+        "fixable": "可以自动改（sihua lint --fix）",
+        "error": "错误",
+        "warning": "提醒",
+        "info": "说明",
+    },
+    "en": {
+        "title": "Lint rules",
+        "say": "Before a diagram comes into force it passes these {} rules.",
+        "levels": "An error keeps it out of force, a warning wants a look, a note is advice.",
+        "why": "Why: ",
+        "mend": "How to mend: ",
+        "example": "Example",
+        "invalid": "Wrong:",
+        "valid": "Right:",
+        "fixable": "mended by sihua lint --fix",
+        "error": "Error",
+        "warning": "Warning",
+        "info": "Note",
+    },
+}
+
+
 @blueprint.get("/designer")
 @auth.required("designer")
 def items() -> str:
     """List every item with its version, when it came into force and what lint says."""
     return render_template("designer/items.html", items=engine().repository.items())
+
+
+@blueprint.get("/designer/rules")
+@auth.required("designer")
+def rules() -> str:
+    """Tell what each lint rule asks, why, and how to mend what it finds."""
+    language = "en" if request.args.get("lang") == "en" else "zh"
+    texts = engine().repository.rules(language)
+    groups = {title: list(each) for title, each in groupby(texts, key=lambda text: text.group_title)}
+    return render_template(
+        "designer/rules.html", groups=groups, total=len(texts), said=RULE_PAGE[language], told_in=language
+    )
 
 
 @blueprint.get("/designer/<item_id>")
@@ -62,12 +114,24 @@ def definition(item_id: str) -> str:
         item=shown.item,
         facts=facts,
         findings=by_severity,
+        picture=replace(shown.picture, badges=_badges(shown.findings)),
         panels=[activity for activity in drawn.activities if activity.kind in PANELS],
         outline=_outline(drawn),
         names={activity.id: activity.name for process in facts.processes for activity in process.activities},
         kinds=KINDS,
         publish=PUBLISH,
     )
+
+
+def _badges(findings: Iterable[Finding]) -> dict[str, str]:
+    """Return for each element of the picture how many errors and warnings it has, there to be seen at once."""
+    counts = Counter((found.element, found.severity) for found in findings if found.element)
+    badges: dict[str, list[str]] = {}
+    for severity, word in (("error", _("错误")), ("warning", _("提醒"))):
+        for (element, said), number in counts.items():
+            if said == severity:
+                badges.setdefault(element, []).append(f"{word} {number}")
+    return {element: " ".join(texts) for element, texts in badges.items()}
 
 
 def _version() -> int | None:

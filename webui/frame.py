@@ -111,7 +111,7 @@ _INBOX = _Entry(
 _MENUS: dict[str, tuple[_Entry, ...]] = {
     "cadre": (_INBOX, _Entry("inbox.start", ("inbox.start_item", "inbox.receipt")), _REGISTERS, _DIARY),
     "supervisor": (_Entry("board.board"), _Entry("trace.find", ("trace.matter",)), _REGISTERS, _DIARY),
-    "designer": (_Entry("designer.items", ("designer.definition",)),),
+    "designer": (_Entry("designer.items", ("designer.definition",)), _Entry("designer.rules")),
     "administrator": (_Entry("admin.people", ("admin.person", "admin.end")), _Entry("incidents.incidents")),
 }
 #: four words fit a phone
@@ -127,6 +127,7 @@ def _words_of_menu() -> dict[str, str]:
         "board.board": _("卡点"),
         "trace.find": _("查事项"),
         "designer.items": _("流程"),
+        "designer.rules": _("规则"),
         "admin.people": _("人员"),
         "incidents.incidents": _("后台任务"),
     }

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date
-from flask import Flask
-from flask_babel import get_locale, gettext, lazy_gettext, ngettext
+from babel.support import NullTranslations
+from flask import Flask, g
+from flask_babel import get_locale, get_translations, gettext, lazy_gettext, ngettext
 
 from engine.model import TimeLimit
 from engine.views import Clock
@@ -109,7 +112,17 @@ def _on(value: date | datetime) -> date:
 def _dated(value: date | datetime, today: date | None, pattern: str, with_year: str) -> str:
     on = _on(value)
     same_year = today is not None and on.year == today.year
-    return format_date(on, pattern if same_year else with_year, locale=get_locale() or _CHINESE)
+    return _written(on, pattern if same_year else with_year)
+
+
+def _written(on: date, pattern: str) -> str:
+    return _formatted(on, pattern, get_locale() or _CHINESE)
+
+
+@lru_cache(maxsize=4_096)
+def _formatted(on: date, pattern: str, locale: Locale | str) -> str:
+    # A page says the same few days over and over, and Babel reads the pattern each time.
+    return format_date(on, pattern, locale=locale)
 
 
 def day(value: date | datetime, today: date | None = None) -> str:
@@ -139,7 +152,7 @@ def moment(value: datetime, today: date | None = None) -> str:
 
 def demo_time(value: datetime) -> str:
     """11月20日 周五 10:20: the clock of the demo county."""
-    shown = format_date(_on(value), gettext("M月d日 EEE"), locale=get_locale() or _CHINESE)
+    shown = _written(_on(value), gettext("M月d日 EEE"))
     return f"{shown} {time_of_day(value)}"
 
 
@@ -148,7 +161,7 @@ def span(first: date | datetime, last: date | datetime, today: date | None = Non
     start, end = _on(first), _on(last)
     tail = day(end, today)
     if (start.year, start.month) == (end.year, end.month):
-        tail = format_date(end, gettext("d日"), locale=get_locale() or _CHINESE)
+        tail = _written(end, gettext("d日"))
     return gettext("%(first)s至%(last)s", first=day(start, today), last=tail)
 
 
@@ -383,6 +396,13 @@ def listed(words: Sequence[str]) -> str:
     return gettext("、").join(words)
 
 
+def _translations() -> NullTranslations:
+    """Return the catalogue of this request; a page asks for it at every word."""
+    if "translations" not in g:
+        g.translations = get_translations()
+    return g.translations
+
+
 def install(app: Flask, now: Callable[[], datetime]) -> None:
     """Make the words filters of the templates; ``now`` is the engine's clock."""
 
@@ -393,6 +413,11 @@ def install(app: Flask, now: Callable[[], datetime]) -> None:
         # A filter drops what is not there, so that a template may write {{ value | day }} of an optional date.
         return lambda value: "" if value is None else word(value, today())
 
+    app.jinja_env.install_gettext_callables(
+        gettext=lambda text: _translations().ugettext(text),
+        ngettext=lambda one, several, count: _translations().ungettext(one, several, count),
+        newstyle=True,
+    )
     plain = (
         time_of_day, limit, time_limit, quantity, spoken, retold, over, money, accounts, file_size, file_kind,
         full_day, risk_grade, controls, category, matter_state, step_state, by_whom, listed, demo_time,

@@ -29,6 +29,8 @@ VERSION = 2
 READABLE = (1, VERSION)
 #: how a compressed state begins; JSON begins with a brace
 _COMPRESSED = b"z"
+#: what has not been reached yet
+_AHEAD = TaskState.PREDICTED_MASK | TaskState.FUTURE
 
 
 class StateRefused(EngineError):
@@ -87,11 +89,12 @@ def _decode(state: dict, definition: Definition, engine: ScriptEngine) -> TokenT
 
 def _row_of(task: Token) -> orjson.Fragment | list[object]:
     """Return the row of a task, as it was kept where it is settled."""
+    kept, state = task.kept_row, task._state
+    if kept and kept[0] == state and kept[1] == task.last_state_change and kept[2] == task._children:
+        if not (state & _AHEAD and (task.data or task.internal_data)):
+            return kept[3]
     if not _settled(task):
         return _row(task, task.parent)
-    kept = task.kept_row
-    if kept and kept[0] == task._state and kept[1] == task.last_state_change and kept[2] == task._children:
-        return kept[3]
     row = orjson.Fragment(orjson.dumps(_row(task, _finished_before(task))))
     task.kept_row = task._state, task.last_state_change, list(task._children), row
     return row
@@ -102,8 +105,7 @@ def _settled(task: Token) -> bool:
     state = task._state
     if state & TaskState.FINISHED_MASK or (state == TaskState.READY and task.task_spec.manual):
         return True
-    ahead = state & TaskState.PREDICTED_MASK or state == TaskState.FUTURE
-    return bool(ahead and not task.data and not task.internal_data)
+    return bool(state & _AHEAD and not task.data and not task.internal_data)
 
 
 def _finished_before(task: Task) -> Task | None:

@@ -28,7 +28,9 @@ NAMESPACES = (
     "http://www.omg.org/spec/DMN/20180521/MODEL/",
     "http://www.omg.org/spec/DMN/20151101/dmn.xsd",
 )
-HIT_POLICIES = ("UNIQUE", "FIRST", "ANY", "COLLECT", "RULE ORDER")
+HIT_POLICIES = ("UNIQUE", "FIRST", "ANY", "PRIORITY", "COLLECT", "RULE ORDER", "OUTPUT ORDER")
+#: these go by the order in which a result column lists its permitted values
+_RANKED = ("PRIORITY", "OUTPUT ORDER")
 MAX_RULES, MAX_COLUMNS, MAX_STEPS = 1_000, 50, 200_000
 
 Parsed = TypeVar("Parsed", Expression, UnaryTest)
@@ -60,6 +62,8 @@ class Output:
     type: str
     allowed: UnaryTest | None
     line: int
+    #: the permitted values as listed, the first counts most
+    ranking: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class DecisionResult:
-    """``outputs`` is a list of dicts for RULE ORDER and for COLLECT without aggregation, else a dict by output name."""
+    """``outputs`` is a list of dicts for RULE ORDER, OUTPUT ORDER and COLLECT without aggregation, else a dict."""
 
     outputs: dict[str, object] | list[dict[str, object]]
     rule_ids: tuple[str, ...]
@@ -100,6 +104,11 @@ class DecisionTable:
             overlap = "、".join(str(self.rules.index(rule) + 1) for rule in hits)
             raise DecisionError(f"决策表“{self.name}”只许一行符合，第 {overlap} 行却都符合", hits[1].line)
         rows = [self._results(rule, run) for rule in hits]
+        if self.hit_policy in _RANKED:
+            order = sorted(range(len(rows)), key=lambda index: self._rank(rows[index]))
+            hits, rows = [hits[index] for index in order], [rows[index] for index in order]
+            if self.hit_policy == "PRIORITY":
+                hits, rows = hits[:1], rows[:1]
         different = next((rule for rule, row in zip(hits, rows, strict=True) if not _same(row, rows[0])), None)
         if self.hit_policy == "ANY" and different:
             raise DecisionError(f"决策表“{self.name}”有几行都符合，结果却不一样", different.line)
@@ -186,9 +195,13 @@ class DecisionTable:
             row[output.name] = to_json(value)
         return row
 
+    def _rank(self, row: dict[str, object]) -> tuple[int, ...]:
+        """Return how far down its list of permitted values each result stands, the first column before the next."""
+        return tuple(column.ranking.index(row[column.name]) for column in self.outputs)
+
     def _merged(self, rows: list[dict[str, object]]) -> dict[str, object] | list[dict[str, object]]:
         if not self.aggregation:
-            return rows if self.hit_policy in ("COLLECT", "RULE ORDER") else rows[0]
+            return rows if self.hit_policy in ("COLLECT", "RULE ORDER", "OUTPUT ORDER") else rows[0]
         name = self.outputs[0].name
         values = [row[name] for row in rows]
         if self.aggregation == "COUNT":
@@ -261,7 +274,18 @@ class _Reader:
             raise DecisionError("有几个结果列时，每一列都要有名称（name）", _line(element))
         if (default := self.child(element, "defaultOutputEntry")) is not None:
             raise DecisionError("不支持默认结果，请加一行，条件都写 -", _line(default))
-        return Output(name, element.get("typeRef", ""), self.allowed(element, "outputValues"), _line(element))
+        allowed = self.allowed(element, "outputValues")
+        return Output(name, element.get("typeRef", ""), allowed, _line(element), self.ranking(element))
+
+    def ranking(self, element: etree._Element) -> tuple[object, ...]:
+        """Return the permitted values in their order; none where they are not plainly listed."""
+        values = self.child(element, "outputValues")
+        text = "" if values is None else str(values.xpath("string()")).strip()
+        try:
+            listed = parse(f"[{text}]")
+            return tuple(listed.evaluate({})) if text and not listed.names | listed.calls else ()
+        except (ExpressionError, EvaluationError):
+            return ()
 
     def allowed(self, element: etree._Element, tag: str) -> UnaryTest | None:
         values = self.child(element, tag)
@@ -311,6 +335,10 @@ def _check(table: DecisionTable) -> None:
         (table.aggregation and table.hit_policy != "COLLECT", "只有 COLLECT 才能汇总"),
         (table.aggregation not in ("", "SUM", "COUNT", "MIN", "MAX"), f"汇总方式 {table.aggregation} 不支持"),
         (table.aggregation and len(names) != 1, "汇总时只能有一个结果列"),
+        (
+            table.hit_policy in _RANKED and not all(output.ranking for output in table.outputs),
+            f"命中策略 {table.hit_policy} 要在每个结果列里按先后列出允许的值",
+        ),
         (not names, "决策表没有结果列"),
         (not ids, "决策表没有一行规则"),
         (len(ids) > MAX_RULES or columns > MAX_COLUMNS, f"决策表超过 {MAX_RULES} 行或 {MAX_COLUMNS} 列"),

@@ -220,7 +220,7 @@ class _ConditionalElement(_Element):
     def connect_outgoing(self, outgoing_task: TaskSpec, sequence_flow_node: etree._Element, is_default: bool) -> None:
         condition = None if is_default else self.parse_condition(sequence_flow_node)
         if condition is None and not is_default:
-            self.refuse("这条流向没有条件，也不是默认流向", sequence_flow_node)
+            self.refuse("这条箭头没有条件，也不是默认箭头", sequence_flow_node)
         self._note_flow(outgoing_task, sequence_flow_node)
         self.task.flow_ids.append(sequence_flow_node.get("id"))
         if is_default:

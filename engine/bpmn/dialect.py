@@ -14,7 +14,7 @@ from engine.bpmn.document import BPMN, XmlRefused, read_xml
 from engine.bpmn.expressions import Expression
 from engine.bpmn.gateways import ProcessSpec
 from engine.bpmn.lifting import DRAWN_ID, NODES, lift
-from engine.bpmn.normal_form import normalise
+from engine.bpmn.normal_form import REFERENCES, normalise
 from engine.bpmn.refusals import refusals
 from engine.errors import EngineError
 
@@ -59,9 +59,12 @@ def load_specs(package: Package, decisions: Collection[str] = ()) -> Specs:
     """
     parser = DiagramParser(set(decisions))
     trees = {name: _read(name, data) for name, data in package.files.items() if name.endswith(".bpmn")}
+    for name, tree in trees.items():
+        translate(tree, name)
+    _refuse_missing_calls(trees)
     try:
         for name, tree in trees.items():
-            parser.add_bpmn_xml(translate(tree, name), filename=name)
+            parser.add_bpmn_xml(tree, filename=name)
         main = parser.get_spec(_main_process(package, trees[package.main]))
         called = parser.get_subprocess_specs(main.name)
     except ValidationException as error:
@@ -85,8 +88,18 @@ def translate(tree: etree._ElementTree, file: str = "") -> etree._ElementTree:
         place = node if node.get("id") else node.getparent()
         place = node if place is None else place
         raise DialectError(message, file=file, element=place.get("id") or "", line=node.sourceline or 0)
+    _keep_apart(root, file)
     lift(root)
     return tree
+
+
+def _keep_apart(root: etree._Element, file: str) -> None:
+    """Let each file declare messages and errors of its own: SpiffWorkflow has one list for all, the last one wins."""
+    for attribute, tag in REFERENCES.items():
+        for declared in root.iterchildren(_B + tag):
+            declared.set("id", f"{file} {declared.get('id')}")
+        for node in root.xpath(f"//*[@{attribute}]"):
+            node.set(attribute, f"{file} {node.get(attribute)}" if node.get(attribute) else "")
 
 
 def _read(name: str, data: bytes) -> etree._ElementTree:
@@ -103,6 +116,17 @@ def _main_process(package: Package, tree: etree._ElementTree) -> str:
     return processes[0].get("id")
 
 
+def _refuse_missing_calls(trees: Mapping[str, etree._ElementTree]) -> None:
+    known = {process.get("id") for tree in trees.values() for process in tree.iter(_B + "process")}
+    for file, tree in trees.items():
+        for call in tree.iter(_B + "callActivity"):
+            called = call.get("calledElement", "")
+            if called not in known:
+                message = f"要调用的流程 {called} 没有" if called else "没有写调用哪个流程"
+                id = call.get(DRAWN_ID) or call.get("id") or ""
+                raise DialectError(message, file=file, element=id, line=call.sourceline)
+
+
 def _refuse_dropped_nodes(specs: Specs, trees: Mapping[str, etree._ElementTree]) -> None:
     """Refuse nodes that no flow leads to: SpiffWorkflow leaves them out without a word."""
     running = {specs.main.name: specs.main, **specs.called}
@@ -110,7 +134,7 @@ def _refuse_dropped_nodes(specs: Specs, trees: Mapping[str, etree._ElementTree])
         for node in tree.iter(*NODES):
             spec = running.get(node.getparent().get("id"))
             if spec is not None and node.get("id") not in spec.task_specs:
-                message = "没有流向通到这里，它永远不会执行"
+                message = "没有箭头通到这里，它永远不会执行"
                 id = node.get(DRAWN_ID) or node.get("id") or ""
                 raise DialectError(message, file=file, element=id, line=node.sourceline)
 

@@ -36,8 +36,30 @@ class FactsError(EngineError):
 
 def read_all_facts(package: Package) -> ProcessFacts:
     """Return the facts of the package's main diagram with those of every called one; raises as read_facts does."""
-    diagrams = (name for name in package.files if name.endswith(".bpmn") and name != package.main)
-    return replace(read_facts(package), called=tuple(read_facts(package, name) for name in diagrams))
+    diagrams = [name for name in package.files if name.endswith(".bpmn") and name != package.main]
+    main, called = read_facts(package), tuple(read_facts(package, name) for name in diagrams)
+    apart = _hands_of_callers(package)
+    return replace(_kept_apart(main, apart), called=tuple(_kept_apart(each, apart) for each in called))
+
+
+def _hands_of_callers(package: Package) -> Mapping[str, tuple[str, ...]]:
+    """Return step → steps whose hands a caller keeps out of it: only the caller knows what was decided before."""
+    apart: dict[str, tuple[str, ...]] = {}
+    for name in (each for each in package.files if each.endswith(".bpmn")):
+        for fact in read_xml(package.files[name]).getroot().iter(f"{{{POWER}}}separate"):
+            for step in _words(fact.get("of", "")):
+                apart[step] = tuple(dict.fromkeys((*apart.get(step, ()), *_words(fact.get("from", "")))))
+    return apart
+
+
+def _kept_apart(process: ProcessFacts, apart: Mapping[str, tuple[str, ...]]) -> ProcessFacts:
+    if not any(activity.id in apart for activity in process.activities):
+        return process
+    activities = (
+        replace(each, separate=tuple(dict.fromkeys((*each.separate, *apart.get(each.id, ())))))
+        for each in process.activities
+    )
+    return replace(process, activities=tuple(activities))
 
 
 def read_facts(package: Package, file: str | None = None) -> ProcessFacts:
@@ -163,7 +185,7 @@ class _Diagram:
             materials=tuple(_material(fact) for fact in _power(node, "material")),
             time_limit=next((_time_limit(fact, node) for fact in _power(node, "timeLimit")), None),
             risk_points=tuple(_risk_point(fact) for fact in _power(node, "riskPoint")),
-            separate=tuple(id for fact in _power(node, "separate") for id in _words(fact.get("from", ""))),
+            separate=_separate(node),
             disclose=_disclose(node),
             folder=self.folder,
         )
@@ -298,6 +320,12 @@ def _risk_point(fact: etree._Element) -> RiskPoint:
 
 def _disclose(node: etree._Element) -> tuple[str, ...]:
     return tuple(field for fact in _power(node, "disclose") for field in _words(fact.get("fields", "")))
+
+
+def _separate(node: etree._Element) -> tuple[str, ...]:
+    """Return the steps this one is kept apart from; with ``of`` a call speaks of the steps it leads to."""
+    own = (fact for fact in _power(node, "separate") if "of" not in fact.attrib)
+    return tuple(id for fact in own for id in _words(fact.get("from", "")))
 
 
 def _time_limit(fact: etree._Element, node: etree._Element) -> TimeLimit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from engine.bpmn import form_values
 from engine.bpmn.expressions import EvaluationError
@@ -28,11 +29,11 @@ class Form:
         """Read a ``.form`` file; raises FormError."""
         return cls(*read_components(data))
 
-    @property
+    @cached_property
     def fields(self) -> tuple[Field, ...]:
         return tuple(component for component in self.components if isinstance(component, Field))
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[Block, ...]:
         return tuple(component for component in self.components if isinstance(component, Block))
 

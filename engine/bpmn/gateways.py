@@ -138,7 +138,7 @@ class ExclusiveGateway(defaults.ExclusiveGateway):
             elif condition._matches(my_task):
                 return index
         if default is None:
-            raise StepFailed(self.bpmn_id, f"“{self.bpmn_name or self.bpmn_id}”没有一个条件成立，也没有默认流向")
+            raise StepFailed(self.bpmn_id, f"“{self.bpmn_name or self.bpmn_id}”没有一个条件成立，也没有默认箭头")
         return default
 
 
@@ -165,7 +165,7 @@ class InclusiveGateway(_Join, defaults.InclusiveGateway):
         matches, otherwise = self._get_matching_outputs(my_task)
         if not matches and not otherwise:
             name = self.bpmn_name or element_of(my_task)
-            raise StepFailed(element_of(my_task), f"“{name}”没有一个条件成立，也没有默认流向")
+            raise StepFailed(element_of(my_task), f"“{name}”没有一个条件成立，也没有默认箭头")
         my_task._sync_children(matches or otherwise, TaskState.FUTURE)
         for child in my_task.children:
             child.task_spec._predict(child, mask=TaskState.FUTURE | TaskState.PREDICTED_MASK)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from pathlib import Path
 
+from engine.bpmn import lint_levels, mending
 from engine.bpmn.package import Package
 from engine.bpmn.rules import (
     RULES,
@@ -12,9 +14,11 @@ from engine.bpmn.rules import (
     binding,
     conditions,
     data,
+    decisions,
     domain,
     events,
     flows,
+    forms,
     gateways,
     layout,
     limits,
@@ -30,7 +34,7 @@ from engine.bpmn.rules import (
 from engine.bpmn.rules.subject import Place, Subject
 from engine.model import Finding
 
-__all__ = ["RULES", "World", "lint", "package_rule", "rule"]
+__all__ = ["RULES", "World", "lint", "mend", "package_rule", "rule"]
 
 #: the modules that hold the rules
 CATALOGUE = (
@@ -45,6 +49,8 @@ CATALOGUE = (
     picture,
     layout,
     binding,
+    decisions,
+    forms,
     conditions,
     data,
     limits,
@@ -56,22 +62,22 @@ def lint(package: Package, world: World) -> list[Finding]:
     """Return everything there is to say about a package, by file and line; never raises."""
     subject = Subject.read(package, world)
     rules = [each for each in RULES.values() if each.id != support.LAST_WORD]
-    findings = [_finding(each, place) for each in rules for place in _asked(each, subject)]
-    faulty = {(found.file, found.element) for found in findings if _is_fault(found) and found.rule != support.FALLBACK}
-    findings = [
-        found for found in findings if found.rule != support.FALLBACK or (found.file, found.element) not in faulty
-    ]
-    if not any(map(_is_fault, findings)):
-        last = RULES[support.LAST_WORD]
-        findings += [_finding(last, place) for place in _asked(last, subject)]
-    return sorted(set(findings), key=lambda found: (found.file, found.line, found.rule, found.message))
+    said = [(each, place) for each in rules for place in _asked(each, subject)]
+    if not any(each.severity == "error" for each, _ in said):
+        said += [(RULES[support.LAST_WORD], place) for place in _asked(RULES[support.LAST_WORD], subject)]
+    fixable = _fixable(subject, {each.id for each, _ in said})
+    findings = {_finding(each, place, subject, fixable) for each, place in _sharpened(said)}
+    return sorted(findings, key=lambda found: (found.file, found.line, found.rule, found.message))
 
 
-def _is_fault(finding: Finding) -> bool:
-    return finding.severity == "error"
+def mend(package: Package, world: World) -> dict[Path, bytes]:
+    """Return path → the content with everything mended that can be mended by itself; only files that change."""
+    return {package.sources[name]: data for name, data in mending.mended(package, world).items()}
 
 
 def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
+    if subject.world.levels.of(each) == "off":
+        return
     if not each.per_diagram:
         yield from each.check(subject)
         return
@@ -79,10 +85,31 @@ def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
         yield from each.check(diagram)
 
 
-def _finding(each: Rule, place: Place) -> Finding:
+def _sharpened(said: list[tuple[Rule, Place]]) -> Iterator[tuple[Rule, Place]]:
+    """Leave out what a rule says in general where another says it precisely."""
+    precise = {(each.instead_of, place.file, place.element) for each, place in said if each.instead_of}
+    said_well = {(place.file, place.element, place.line) for each, place in said if support.speaks(each)}
+    for each, place in said:
+        general = place.element and (each.id, place.file, place.element) in precise
+        again = each.id == support.FALLBACK and (place.file, place.element, place.line) in said_well
+        if not general and not again:
+            yield each, place
+
+
+def _fixable(subject: Subject, found: Set[str]) -> Set[tuple[str, str, int]]:
+    """Return rule, file and line of what can be mended by itself."""
+    if found.isdisjoint(mending.MENDERS):
+        return set()
+    return {(each.rule, file, each.line) for file, mends in mending.mends_of(subject).items() for each in mends}
+
+
+def _finding(each: Rule, place: Place, subject: Subject, fixable: Set[tuple[str, str, int]]) -> Finding:
+    source = subject.package.sources.get(place.file)
+    if source is None and place.file == lint_levels.NAME:
+        source = subject.world.levels.path
     return Finding(
         each.id,
-        each.severity,
+        subject.world.levels.of(each),
         place.file,
         place.line,
         place.element,
@@ -90,4 +117,6 @@ def _finding(each: Rule, place: Place) -> Finding:
         place.message,
         place.hint,
         each.aliases,
+        source="" if source is None else str(source),
+        fixable=(each.id, place.file, place.line) in fixable,
     )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from engine.bpmn.document import BPMN, XmlRefused, read_xml
 from engine.errors import NotFound
@@ -32,6 +33,8 @@ class Package:
     files: Mapping[str, bytes] = field(compare=False, repr=False)
     #: SHA-256 over all names and contents
     digest: str
+    #: name inside the package → where it was read from; empty for one that comes out of the database
+    sources: Mapping[str, Path] = field(compare=False, repr=False, default_factory=dict)
 
     @property
     def main(self) -> str:
@@ -51,21 +54,48 @@ def read_folder(path: Path, library: Path | None = None) -> Package:
     if not path.is_dir():
         raise NotFound("流程文件夹", path.name)
     code, id = _split(path.name)
-    files = dict(_files_of(path))
-    _add_called(files, _folders(library or path.parent), id)
-    package = read_files(id, code, files)
+    package = _read(id, code, dict(_files_of(path)), library or path.parent)
     if not any("/" not in name for name in package.files if name.endswith(".bpmn")):
         raise NotFound("流程图", path.name)
     return package
 
 
-def read_files(id: str, code: str, files: Mapping[str, bytes]) -> Package:
+def read_file(path: Path) -> Package:
+    """Read one diagram with the forms, tables and templates beside it and the processes it calls.
+
+    One that is the diagram of an item's folder is read as that item; a form or table comes alone.
+
+    :raises NotFound: there is no such file.
+    """
+    if not path.is_file():
+        raise NotFound("文件", path.name)
+    code, id = _split(path.parent.name)
+    if path.name == f"{id}.bpmn":
+        return read_folder(path.parent)
+    files = {path.name: path}
+    if path.suffix == ".bpmn":
+        beside = (each for each in sorted(path.parent.iterdir()) if each.is_file() and each.suffix != ".bpmn")
+        files |= {each.name: each for each in beside if _belongs(each.name)}
+        id = _process_in(path.read_bytes()) or path.stem
+    return _read(id if path.suffix == ".bpmn" else path.stem, "", files, path.parent.parent)
+
+
+def read_files(
+    id: str, code: str, files: Mapping[str, bytes], sources: Mapping[str, Path] = MappingProxyType({})
+) -> Package:
     """Build a package of files already read; what does not belong to a version is left out."""
     kept = {name: files[name] for name in sorted(files) if _belongs(name)}
     digest = hashlib.sha256(_DIGEST_OF)
     for name, content in kept.items():
         digest.update(b"\n" + name.encode() + b"\0" + hashlib.sha256(content).digest())
-    return Package(id, code, kept, digest.hexdigest())
+    return Package(id, code, kept, digest.hexdigest(), sources)
+
+
+def _read(id: str, code: str, sources: dict[str, Path], library: Path) -> Package:
+    """Build a package of files on disk and of the folders of all processes they call."""
+    files = {name: path.read_bytes() for name, path in sources.items()}
+    _add_called(files, sources, _folders(library), id)
+    return read_files(id, code, files, sources)
 
 
 def _split(folder: str) -> tuple[str, str]:
@@ -78,12 +108,12 @@ def _belongs(name: str) -> bool:
     return path.suffix in SUFFIXES and path.name != "README.md" and not any(p.startswith(".") for p in path.parts)
 
 
-def _files_of(folder: Path) -> Iterator[tuple[str, bytes]]:
+def _files_of(folder: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         # A link could lead out of the folder.
         if _belongs(name) and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-            yield name, path.read_bytes()
+            yield name, path
 
 
 def _folders(library: Path) -> dict[str, Path]:
@@ -96,7 +126,7 @@ def _folders(library: Path) -> dict[str, Path]:
     return folders
 
 
-def _add_called(files: dict[str, bytes], folders: Mapping[str, Path], id: str) -> None:
+def _add_called(files: dict[str, bytes], sources: dict[str, Path], folders: Mapping[str, Path], id: str) -> None:
     """Add the folders of all called processes; an unknown one is left to lint."""
     known = {id}
     unread = list(files)
@@ -107,9 +137,19 @@ def _add_called(files: dict[str, bytes], folders: Mapping[str, Path], id: str) -
         for called in _called_in(files[name]) - known:
             known.add(called)
             if called in folders:
-                added = {f"{COMMON}/{called}/{inner}": content for inner, content in _files_of(folders[called])}
-                files.update(added)
+                added = {f"{COMMON}/{called}/{inner}": path for inner, path in _files_of(folders[called])}
+                files.update((inner, path.read_bytes()) for inner, path in added.items())
+                sources.update(added)
                 unread.extend(added)
+
+
+def _process_in(diagram: bytes) -> str:
+    """Return the id of the first process, "" when there is none to be read."""
+    try:
+        tree = read_xml(diagram)
+    except XmlRefused:
+        return ""
+    return next((process.get("id", "") for process in tree.iter(f"{{{BPMN}}}process")), "")
 
 
 def _called_in(diagram: bytes) -> set[str]:

@@ -17,6 +17,9 @@ _SPIFF = "http://spiffworkflow.org/bpmn/schema/1.0/core"
 _SCOPES = ("process", "subProcess", "transaction")
 _CHOOSING = ("exclusiveGateway", "inclusiveGateway")
 _CALLING = ("subProcess", "transaction", "callActivity")
+#: steps that are done at once
+_AUTOMATIC = ("serviceTask", "businessRuleTask", "sendTask")
+_THROWING = (_B + "endEvent", _B + "intermediateThrowEvent")
 _TIMES = (_B + "timeDate", _B + "timeDuration", _B + "timeCycle")
 #: event definitions that are really carried out, by the element they stand in; "" is none at all
 _EVENTS = {
@@ -85,25 +88,25 @@ class _Reading:
         if node.tag in (_B + "adHocSubProcess", _B + "complexGateway", _B + "ioSpecification"):
             return f"不支持 {_kind(node)}"
         if node.get("isForCompensation") == "true":
-            return "不支持补偿"
+            return "不支持补偿（事后挽回）：要挽回的，画成平常的步骤"
         if node.get("startQuantity", "1") != "1" or node.get("completionQuantity", "1") != "1":
-            return "不支持 startQuantity 和 completionQuantity"
+            return "不支持来几次才办一次（startQuantity、completionQuantity）"
         if node.tag in NODES and node.get("instantiate") == "true":
             return "不支持 instantiate：事项由人、消息或者时间从开始事件发起"
         if node.tag == _B + "eventBasedGateway" and node.get("eventGatewayType", "Exclusive") != "Exclusive":
-            return "事件网关只支持等其中一件事（Exclusive）"
+            return "事件网关只能等几件事里先到的一件（Exclusive）"
         return None
 
     def _repetition(self, node: etree._Element) -> str | None:
         if node.tag == _B + "multiInstanceLoopCharacteristics":
             if node.get("behavior", "All") != "All":
-                return "多实例只支持 behavior=All"
+                return "几个人各办一次的步骤，要等所有人都办完（behavior=All）"
             said = [child for child in node if _kind(child) in ("loopCardinality", "loopDataInputRef")]
             if len(said) != 1 or not (said[0].text or "").strip():
-                return "多实例要写办几次（loopCardinality）或者逐一办哪张名单（loopDataInputRef），只写一样"
+                return "几个人各办一次的步骤，要写办几次（loopCardinality）或者名单（loopDataInputRef），只写一样"
             items = [child.get("id") for child in node.iterchildren(_B + "inputDataItem", _B + "outputDataItem")]
             if not all(items):
-                return "多实例的 inputDataItem 和 outputDataItem 要写 id，就是变量名"
+                return "几个人各办一次的步骤，每个人的那一份（inputDataItem、outputDataItem）要有名称（id）"
         if node.tag == _B + "standardLoopCharacteristics":
             maximum = node.get("loopMaximum")
             if maximum is not None and not (maximum.strip().isascii() and maximum.strip().isdigit()):
@@ -134,9 +137,9 @@ class _Reading:
     def _edge(self, node: etree._Element) -> str | None:
         place = _kind(node)
         if place in ("startEvent", "boundaryEvent") and self.entering[node.get("id")]:
-            return "流向不能通到开始事件或者边界事件"
+            return "箭头不能通到开始事件或者边界事件"
         if place == "endEvent" and self.leaving[node.get("id")]:
-            return "流向不能从结束事件出来"
+            return "箭头不能从结束事件出来"
         if place == "startEvent" and next(node.itersiblings(_B + "startEvent", preceding=True), None) is not None:
             return "有几个开始事件，不知道从哪一个开始"
         return None
@@ -167,8 +170,26 @@ class _Reading:
             return "边界事件没有挂在步骤上"
         if is_event_sub_process(host):
             return "边界事件不能挂在事件子流程上"
-        if {"error", "escalation"}.intersection(_definitions(node)) and _kind(host) not in _CALLING:
+        kinds = _definitions(node)
+        if {"error", "escalation"}.intersection(kinds) and _kind(host) not in _CALLING:
             return "错误和升级只会从子流程或者调用活动里出来，挂在这里永远不会发生"
+        if _kind(host) in _AUTOMATIC and {"message", "signal", "timer"}.intersection(kinds):
+            return "这一步由系统一口气办完，不会停下来等，挂在上面的事件永远不会发生"
+        return self._nothing_thrown(host, kinds)
+
+    def _trigger(self, node: etree._Element) -> str | None:
+        """An event sub-process for an error or an escalation waits for one out of its own scope."""
+        if node.tag != _B + "startEvent" or not is_event_sub_process(node.getparent()):
+            return None
+        return self._nothing_thrown(node.getparent().getparent(), _definitions(node))
+
+    @staticmethod
+    def _nothing_thrown(scope: etree._Element, kinds: list[str]) -> str | None:
+        for kind, word in (("error", "出错"), ("escalation", "升级")):
+            thrown = (throw.find(f"{_B}{kind}EventDefinition") for throw in scope.iter(*_THROWING))
+            called = scope.tag == _B + "callActivity" or next(scope.iter(_B + "callActivity"), None) is not None
+            if kind in kinds and not called and all(each is None for each in thrown):
+                return f"里面没有哪里会{word}，等的事永远不会发生"
         return None
 
     def _flow(self, node: etree._Element) -> str | None:
@@ -176,13 +197,13 @@ class _Reading:
             return None
         ends = [self.by_id.get(node.get(end)) for end in ("sourceRef", "targetRef")]
         if not all(end is not None and end.tag in NODES and end.getparent() is node.getparent() for end in ends):
-            return "这条流向有一头没有接在步骤上"
+            return "这条箭头有一头没有接在步骤上"
         source, target = ends
         if is_event_sub_process(source) or is_event_sub_process(target):
-            return "事件子流程不接流向"
+            return "事件子流程不接箭头"
         if node.find(_B + "conditionExpression") is not None and source.tag not in ACTIVITIES:
             if _kind(source) not in _CHOOSING:
-                return "条件只能写在网关或者步骤的流向上，写在这里不起作用"
+                return "条件只能写在网关或者步骤的箭头上，写在这里不起作用"
         return self._event_gateway(source, target)
 
     def _event_gateway(self, source: etree._Element, target: etree._Element) -> str | None:
@@ -191,7 +212,7 @@ class _Reading:
         if _kind(target) not in ("intermediateCatchEvent", "receiveTask") or "link" in _definitions(target):
             return "事件网关后面只能接等消息、信号或者时间的事件"
         if self.entering[target.get("id")] > 1:
-            return "事件网关后面的事件不能再有别的流向通进来"
+            return "事件网关后面的事件不能再有别的箭头通进来"
         return None
 
     def _scope(self, node: etree._Element) -> str | None:
@@ -218,6 +239,7 @@ class _Reading:
         _definition,
         _reference,
         _boundary,
+        _trigger,
         _flow,
         _scope,
     )

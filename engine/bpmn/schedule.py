@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from engine.clock import LOCAL
+from engine.workdays import is_workday
 
 _REPEATS = re.compile(
     r"R/(?:(?P<first>\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?)?)/)?P(?P<count>\d{1,3})(?P<unit>[DWMY])"
+    r"(?P<workday>/wd)?"
 )
 #: a Monday, the first of a month, of a quarter and of a year: where a repetition without beginning is counted from
 _ANCHOR = datetime(2024, 1, 1, tzinfo=LOCAL)
@@ -20,12 +22,17 @@ _DAYS = {"D": 1, "W": 7}
 
 @dataclass(frozen=True)
 class Schedule:
-    """``R/P1M`` (the first of each month), ``R/2026-01-31/P3M``, or one day or moment, by clocks in China."""
+    """``R/P1M`` (the first of each month), ``R/2026-01-31/P3M``, or one day or moment, by clocks in China.
+
+    With ``/wd`` behind a repetition by months or years a day off gives way to the last working day before it:
+    ``R/2026-03-31/P3M/wd`` is the last working day of each quarter.
+    """
 
     first: datetime
     #: 0: only once
     count: int
     unit: str
+    on_workday: bool = False
 
     @classmethod
     def read(cls, text: str) -> Schedule:
@@ -33,20 +40,22 @@ class Schedule:
         match = _REPEATS.fullmatch(text.strip())
         if match is None:
             return cls(_moment(text.strip()), 0, "")
-        if not int(match["count"]):
+        on_workday = match["workday"] is not None
+        if not int(match["count"]) or (on_workday and match["unit"] in _DAYS):
             raise ValueError(text)
-        return cls(_moment(match["first"]) if match["first"] else _ANCHOR, int(match["count"]), match["unit"])
+        first = _moment(match["first"]) if match["first"] else _ANCHOR
+        return cls(first, int(match["count"]), match["unit"], on_workday)
 
     def latest(self, now: datetime) -> datetime | None:
         """Return the last moment up to ``now``; None when there is none yet."""
-        if now < self.first:
+        if now < self._at(0):
             return None
         return self._at(self._index(now)).astimezone(UTC)
 
     def next(self, now: datetime) -> datetime | None:
         """Return the first moment after ``now``; None when there is none any more."""
-        if now < self.first:
-            return self.first.astimezone(UTC)
+        if now < self._at(0):
+            return self._at(0).astimezone(UTC)
         return self._at(self._index(now) + 1).astimezone(UTC) if self.count else None
 
     def _index(self, now: datetime) -> int:
@@ -58,7 +67,8 @@ class Schedule:
             return (local - self.first) // timedelta(days=self.count * _DAYS[self.unit])
         months = (local.year - self.first.year) * 12 + local.month - self.first.month
         index = months // (self.count * _MONTHS[self.unit])
-        return index if self._at(index) <= now else index - 1
+        # A day off early in a month gives way to a day of the month before.
+        return next(each for each in (index + 1, index, index - 1) if self._at(each) <= now)
 
     def _at(self, index: int) -> datetime:
         if self.unit in _DAYS:
@@ -68,7 +78,10 @@ class Schedule:
         month = self.first.month - 1 + index * self.count * _MONTHS[self.unit]
         year, month = self.first.year + month // 12, month % 12 + 1
         # The 31st of a shorter month is its last day.
-        return self.first.replace(year=year, month=month, day=min(self.first.day, monthrange(year, month)[1]))
+        moment = self.first.replace(year=year, month=month, day=min(self.first.day, monthrange(year, month)[1]))
+        while self.on_workday and not is_workday(moment.date()):
+            moment -= timedelta(days=1)
+        return moment
 
 
 def _moment(text: str) -> datetime:

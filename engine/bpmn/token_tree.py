@@ -159,7 +159,9 @@ class _Tree:
             self._task_removed_notify(task)
 
     def is_completed(self) -> bool:
-        return self.completed or not any(task._state & TaskState.NOT_FINISHED_MASK for task in self.tasks.values())
+        # From the end: what is not finished stands there.
+        unfinished = TaskState.NOT_FINISHED_MASK
+        return self.completed or not any(task._state & unfinished for task in reversed(self.tasks.values()))
 
     def cancel(self, success: bool = False) -> list[Task]:
         self.success, self.completed = success, True

@@ -6,6 +6,9 @@ from engine.connectors import cards, documents, motions, notices, notify, posts,
 
 CONNECTORS = {
     "body.members": votes.members,
+    "card.count": cards.count,
+    "card.give": cards.give,
+    "card.lift": cards.lift,
     "card.settle": cards.settle,
     "document.render": documents.render,
     "motion.check": motions.check,
@@ -31,6 +34,9 @@ CONNECTORS = {
 #: inputs a connector cannot do without
 REQUIRED_INPUTS = {
     "body.members": ("body",),
+    "card.count": ("card", "yellow_within", "red_within"),
+    "card.give": ("card", "matter", "step", "level"),
+    "card.lift": ("card",),
     "card.settle": ("card", "outcome", "answer"),
     "document.render": ("template",),
     "motion.check": ("motion",),

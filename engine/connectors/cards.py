@@ -1,20 +1,143 @@
-"""card.settle: what became of a yellow or red card after it was answered."""
+"""card.*: a yellow or red card given by hand, counted, raised, and what became of it (DOMAIN §4.2 D1)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import Row, func, insert, or_, select, update
 
+from engine.bpmn.timers import moment_of
 from engine.connectors.call import Call
-from engine.store.tables import card
+from engine.connectors.outbox import tell
+from engine.errors import Refused
+from engine.identifiers import new_id
+from engine.store.tables import card, process_instance, task
+
+#: posts told of a red card
+TOLD = ("TG", "TD")
+
+
+def give(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
+    """Find the ``card`` a limit has earned, or write the one given by hand to a ``step`` of a ``matter`` (receipt).
+
+    By hand it goes to who did the step, or has it; of a step that was skipped, to who did the one before.
+    Returns ``{card, person}``.
+
+    :raises Refused: ``no_such_matter``: this village has no such matter, or nobody has had a step in it.
+    """
+    if inputs.get("card"):
+        row = _card(call, str(inputs["card"]))
+        return {"card": row.id, "person": row.person_id}
+    done = _step_of(call, str(inputs["matter"]), str(inputs["step"]))
+    known = select(card).where(card.c.task_id == done.id, card.c.level == str(inputs["level"]))
+    row = call.connection.execute(known).one_or_none()
+    if row is not None:
+        return {"card": row.id, "person": row.person_id}
+    person_id = done.completed_by or done.assignee_id
+    return {"card": _write(call, done, str(inputs["step"]), str(inputs["level"]), person_id), "person": person_id}
+
+
+def count(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
+    """Count the cards of the person who has this ``card``, itself included, without those that were voided.
+
+    :returns: ``{yellow, red}``: those of the last ``yellow_within`` and ``red_within`` (durations as ``P90D``).
+    """
+    row = _card(call, str(inputs["card"]))
+    return {
+        level: _given(call, row, level, _ago(call.now, str(inputs[f"{level}_within"]))) for level in ("yellow", "red")
+    }
+
+
+def lift(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
+    """Make a yellow ``card`` a red one: it is written beside it, and told to whom it concerns. Returns ``{card}``."""
+    row = _card(call, str(inputs["card"]))
+    known = call.connection.scalar(select(card.c.id).where(card.c.task_id == row.task_id, card.c.level == "red"))
+    if known is not None:
+        return {"card": known}
+    done = call.connection.execute(select(task).where(task.c.id == row.task_id)).one()
+    red = _write(call, done, row.step, "red", row.person_id)
+    superiors = (person_id for code in TOLD for person_id in call.post_holders(code))
+    for person_id in dict.fromkeys(filter(None, (row.person_id, *superiors))):
+        tell(
+            call.connection,
+            call.now,
+            instance_id=row.instance_id,
+            person_id=person_id,
+            text=f"黄牌升为红牌：〈{row.step}〉",
+            key=f"{call.key}:{person_id}",
+        )
+    return {"card": red}
 
 
 def settle(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
-    """Close a ``card`` with an ``answer``: ``answered``, or ``voided`` where the cause was accepted: ``{settled}``."""
+    """Close a ``card``, and the red one it became, with an ``answer``.
+
+    ``outcome`` is ``answered``, or ``voided`` where the cause was accepted. Returns ``{settled}``.
+    """
+    mine = or_(card.c.id == str(inputs["card"]), card.c.matter_id == call.matter.id)
     done = call.connection.execute(
         update(card)
-        .where(card.c.id == str(inputs["card"]), card.c.unit_id == call.matter.unit_id)
+        .where(mine, card.c.unit_id == call.matter.unit_id)
         .values(state=str(inputs["outcome"]), answer=str(inputs["answer"]), closed_at=call.now)
     )
-    return {"settled": done.rowcount == 1}
+    return {"settled": done.rowcount > 0}
+
+
+def _card(call: Call, id: str) -> Row:
+    row = call.connection.execute(
+        select(card).where(card.c.id == id, card.c.unit_id == call.matter.unit_id)
+    ).one_or_none()
+    if row is None:
+        raise Refused("no_such_card", "这个村没有这张牌", remedy="请核对牌的编号；当面亮牌的，编号空着")
+    return row
+
+
+def _step_of(call: Call, receipt: str, step: str) -> Row:
+    """Return the last task of that name in the matter, else its last task."""
+    rows = call.connection.execute(
+        select(task)
+        .join(process_instance, process_instance.c.id == task.c.instance_id)
+        .where(
+            process_instance.c.receipt == "".join(receipt.split()).upper(),
+            process_instance.c.unit_id == call.matter.unit_id,
+        )
+        .order_by(task.c.created_at.desc(), task.c.id)
+    ).all()
+    found = next((row for row in rows if row.step == step), rows[0] if rows else None)
+    if found is None:
+        raise Refused("no_such_matter", f"这个村没有回执号是 {receipt} 的事", remedy="请核对回执号，再亮牌")
+    return found
+
+
+def _write(call: Call, done: Row, step: str, level: str, person_id: str | None) -> str:
+    card_id = new_id()
+    call.connection.execute(
+        insert(card).values(
+            id=card_id,
+            instance_id=done.instance_id,
+            task_id=done.id,
+            unit_id=done.unit_id,
+            element=done.element,
+            step=step,
+            level=level,
+            person_id=person_id,
+            at=call.now,
+            state="open",
+            matter_id=call.matter.id,
+        )
+    )
+    return card_id
+
+
+def _given(call: Call, row: Row, level: str, since: datetime) -> int:
+    # A step that nobody had is nobody's repeated fault.
+    whose = card.c.person_id == row.person_id if row.person_id else card.c.id == row.id
+    return call.connection.scalar(
+        select(func.count()).where(whose, card.c.level == level, card.c.state != "voided", card.c.at > since)
+    )
+
+
+def _ago(now: datetime, duration: str) -> datetime:
+    later: timedelta = moment_of(duration, now) - now
+    return now - later

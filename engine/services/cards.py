@@ -140,6 +140,7 @@ def _open_procedure(
         "step": row.step,
         "level": level,
         "card": card_id,
+        "cause": "overdue",
         "person": row.assignee_id,
     }
     sending = Sending(MESSAGE, payload, f"card:{card_id}", row.unit_id, matter.receipt, matter.id)

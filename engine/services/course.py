@@ -48,6 +48,11 @@ PASSED_KINDS = (
     "ended",
 )
 
+#: the message by which an applicant adds papers
+SUPPLEMENT = "supplement"
+#: for whom a matter waits that waits for no person
+TO_ITS_TIME, OTHER_MATTER = "到时候自己往下走", "等别的事办完发来消息"
+
 TITLES = {
     "started": "受理",
     "completed": "{step}",
@@ -217,7 +222,7 @@ class Course:
         for event in self.events:
             if event.kind == "begun" and event.element in starts and entered == call:
                 run = range(event.number, sys.maxsize)
-            elif event.kind == "called" and event.element == call:
+            elif event.element == call and event.kind in PASSED_KINDS:
                 run = range(run.start, event.number)
             for flow in str(event.data.get("flow") or "").split():
                 entered = rivals.get(flow, entered)
@@ -234,7 +239,7 @@ class Course:
     # --- where it stands --------------------------------------------------------------------------------------------
 
     def stops(self) -> tuple[Stop, ...]:
-        """Return where an open matter stands: open tasks, and waits that hold the clock."""
+        """Return where an open matter stands: open tasks, waits for a message, else waits for a day."""
         stops = [
             Stop(
                 each.step,
@@ -247,18 +252,36 @@ class Course:
             for each in self.tasks
             if each.state == "open"
         ]
-        waits = [
-            Stop(
-                self.deployed.facts.activity(hold.element).name,
-                hold.element,
-                None,
-                "申请人",
-                hold.created_at,
-                limits.held(hold.hold, hold.created_at, self.now),
-            )
-            for hold in self.holds
-        ]
-        return (*stops, *waits)
+        waits = [self._wait(each) for each in self.holds if self._kind(each.element) != "boundaryEvent"]
+        return (*stops, *waits) or tuple(self._waits_for_days())
+
+    def _kind(self, element: str) -> str:
+        return self.deployed.facts.activity(element).kind
+
+    def _wait(self, row: Row) -> Stop:
+        who = whom_awaited(row.message, held=bool(row.hold))
+        if row.hold:
+            clock = limits.held(row.hold, row.created_at, self.now)
+        else:
+            clock = limits.running(row.created_at, None, None, "wd", self.now)
+        return Stop(self.deployed.facts.activity(row.element).name, row.element, None, who, row.created_at, clock)
+
+    def _waits_for_days(self) -> Iterator[Stop]:
+        """Yield the timers the flow has come to and not passed: no row says so, but the log does."""
+        if self.row.state != "open":
+            return
+        targets = {flow.id: flow.target for process in self.deployed.facts.processes for flow in process.flows}
+        come: dict[str, datetime] = {}
+        for event in self.events:
+            if event.kind in PASSED_KINDS:
+                come.pop(event.element, None)
+            for flow in str(event.data.get("flow") or "").split():
+                come[targets.get(flow, "")] = event.at
+        for element, since in come.items():
+            activity = self.deployed.facts.activity(element) if element else None
+            if activity is not None and activity.kind == "intermediateCatchEvent" and activity.timer:
+                clock = limits.running(since, None, None, "wd", self.now)
+                yield Stop(activity.name, element, None, TO_ITS_TIME, since, clock)
 
     def _holder(self, row: Row) -> str:
         if row.unmanned:
@@ -350,7 +373,14 @@ _EVENTS = (
     .order_by(event_log.c.number)
 )
 _TASKS = select(task).where(task.c.instance_id == bindparam("matter")).order_by(task.c.created_at, task.c.id)
-_HOLDS = select(subscription).where(subscription.c.instance_id == bindparam("matter"), subscription.c.hold != "")
+_HOLDS = select(subscription).where(subscription.c.instance_id == bindparam("matter"))
+
+
+def whom_awaited(message: str, *, held: bool) -> str:
+    """Return for whom or what a matter waits that waits for a message."""
+    if message == SUPPLEMENT:
+        return "申请人"
+    return TO_ITS_TIME if held else OTHER_MATTER
 
 
 def summaries(connection: Connection, story: Course, *, unmasked: bool) -> tuple[Summary, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection, Row, or_, select, update
 
 from engine.clock import end_of, local_date, start_of
 from engine.errors import NotFound
 from engine.masking import mask_text
+from engine.model import Activity
 from engine.services import course, limits, pictures, standing, stuck
 from engine.services.course import Course
 from engine.services.identity import check_code
@@ -116,7 +118,11 @@ class History:
     def stuck(self, *, by: str) -> Board:
         """Return the board of stops 卡点看板 over the villages a person has a post over."""
         with self._work.read() as connection:
-            return stuck.read(connection, by, self._work.clock.now())
+            drawn = partial(self._activity, connection)
+            return stuck.read(connection, by, self._work.clock.now(), drawn)
+
+    def _activity(self, connection: Connection, definition_id: str, element: str) -> Activity:
+        return self._repository.of(connection, definition_id).facts.activity(element)
 
     # --- the matter page --------------------------------------------------------------------------------------------
 
@@ -343,7 +349,8 @@ def _first_stops(connection: Connection, instance_ids: list[str], now: datetime)
     )
     for row in holds:
         held = limits.held(row.hold, row.created_at, now)
-        stops[row.instance_id] = Stop(row.hold, row.element, None, "申请人", row.created_at, held)
+        who = course.whom_awaited(row.message, held=True)
+        stops[row.instance_id] = Stop(row.hold, row.element, None, who, row.created_at, held)
     rows = connection.execute(
         select(task, person.c.name.label("assignee"), role.c.lane.label("post"))
         .outerjoin(person, person.c.id == task.c.assignee_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from argon2 import PasswordHasher
@@ -32,6 +33,8 @@ SIDES = {
     "SA": ("administrator",),
     "PD": ("designer",),
 }
+#: the post that keeps persons and posts
+_ADMINISTRATOR = "SA"
 LEVEL_ORDER = {"county": 0, "township": 1, "village": 2, "group": 3}
 
 TRIES_AN_HOUR = 5
@@ -191,6 +194,7 @@ class Identity:
         """End a post before its term; the row stays, its open tasks go to whoever may do them.
 
         :raises Conflict: it was ended before.
+        :raises Refused: ``last_administrator``.
         """
         with self._work.write() as transaction:
             _require_administrator(transaction, by)
@@ -200,6 +204,8 @@ class Identity:
                 raise NotFound("任职", post_id)
             if row.ended_on is not None:
                 raise Conflict(post_id)
+            if row.role == _ADMINISTRATOR:
+                _check_not_the_last(transaction, row, on or transaction.today)
             transaction.connection.execute(
                 update(appointment).where(appointment.c.id == post_id).values(ended_on=on or transaction.today)
             )
@@ -208,7 +214,10 @@ class Identity:
 
     @retried
     def substitute(self, person_id: str, *, substitute_id: str, from_on: date, until_on: date, by: str) -> None:
-        """Let somebody stand in while a person is absent (代班); every act names both."""
+        """Let somebody stand in while a person is absent (代班); every act names both.
+
+        :raises Refused: ``incompatible``: he holds a post that excludes one of the absent (DOMAIN §2).
+        """
         if substitute_id == person_id:
             raise InvalidForm({"substitute_id": "不能由本人代本人"})
         if until_on < from_on:
@@ -217,6 +226,8 @@ class Identity:
             _require_administrator(transaction, by)
             row = _person_row(transaction.connection, person_id)
             _person_row(transaction.connection, substitute_id)
+            roles = read_roles(transaction.connection)
+            _check_may_stand_in(transaction.connection, roles, person_id, substitute_id, from_on, until_on)
             transaction.connection.execute(
                 insert(substitution).values(
                     id=new_id(),
@@ -445,25 +456,66 @@ def _check_compatible(
     until_on: date | None,
 ) -> None:
     """Posts that exclude each other may not overlap in one unit."""
-    rows = transaction.connection.execute(
-        select(appointment.c.role).where(
-            appointment.c.person_id == person_id,
-            appointment.c.unit_id == unit_id,
-            or_(appointment.c.until_on.is_(None), appointment.c.until_on >= from_on),
-            or_(appointment.c.ended_on.is_(None), appointment.c.ended_on > from_on),
-            appointment.c.from_on <= (until_on or date.max),
-        )
-    )
-    for held in rows.scalars():
+    for held in (row.role for row in _held(transaction.connection, person_id, from_on, until_on, unit_id)):
         if held == role:
             raise Refused("appointed_already", f"已经担任{roles[role].lane}", remedy="要延长任期，请先结束原任职")
-        if held in roles[role].incompatible or role in roles[held].incompatible:
+        if _exclude(roles, held, role):
             raise Refused(
                 "incompatible",
                 f"{roles[held].lane}不能兼任{roles[role].lane}",
                 "不相容岗位分离（岗位表）",
                 f"请先结束{roles[held].lane}的任职，或者另选他人",
             )
+
+
+def _check_may_stand_in(
+    connection: Connection, roles: dict[str, Role], absent: str, substitute: str, from_on: date, until_on: date
+) -> None:
+    """Who stands in acts in the post of the absent: it may not exclude one of his own."""
+    for post in _held(connection, absent, from_on, until_on):
+        for own in _held(connection, substitute, from_on, until_on, post.unit_id):
+            if _exclude(roles, own.role, post.role):
+                raise Refused(
+                    "incompatible",
+                    f"{roles[own.role].lane}不能代{roles[post.role].lane}",
+                    "不相容岗位分离（岗位表）",
+                    "请另选他人代",
+                )
+
+
+def _held(
+    connection: Connection, person_id: str, from_on: date, until_on: date | None, unit_id: str | None = None
+) -> Sequence[Row]:
+    """Return the posts a person has on some day of a span, in one unit or in all."""
+    statement = select(appointment.c.role, appointment.c.unit_id).where(
+        appointment.c.person_id == person_id,
+        or_(appointment.c.until_on.is_(None), appointment.c.until_on >= from_on),
+        or_(appointment.c.ended_on.is_(None), appointment.c.ended_on > from_on),
+        appointment.c.from_on <= (until_on or date.max),
+    )
+    return connection.execute(statement if unit_id is None else statement.where(appointment.c.unit_id == unit_id)).all()
+
+
+def _exclude(roles: dict[str, Role], one: str, other: str) -> bool:
+    return one in roles[other].incompatible or other in roles[one].incompatible
+
+
+def _check_not_the_last(transaction: Transaction, row: Row, on: date) -> None:
+    """A county without administrator could never appoint anybody again."""
+    others = transaction.connection.execute(
+        locked(
+            transaction.connection,
+            select(appointment.c.id).where(
+                appointment.c.role == _ADMINISTRATOR,
+                appointment.c.id != row.id,
+                appointment.c.from_on <= on,
+                or_(appointment.c.until_on.is_(None), appointment.c.until_on >= on),
+                or_(appointment.c.ended_on.is_(None), appointment.c.ended_on > on),
+            ),
+        )
+    ).all()
+    if not others:
+        raise Refused("last_administrator", "这是最后一个系统管理员", remedy="请先任命接替的人，再结束这个任职")
 
 
 def _valid_link(connection: Connection, token: str, now: datetime) -> Row:

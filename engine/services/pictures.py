@@ -34,13 +34,14 @@ def taken(course: Course, stops: tuple[Stop, ...], call: str | None = None) -> P
     """
     stop = stops[0].element if stops else ""
     shown = drawn(course.deployed.facts, course.call_around(stop) if call is None else call)
-    ids = {each.id for each in _process(course.deployed.facts, shown).activities}
-    return replace(
-        shown,
-        marks=course.marks(shown.path[-1][0]),
-        badges={element: text for element, text in standing.badges(stops).items() if element in ids},
-        focus=stop if stop in ids else "",
-    )
+    process, at = _process(course.deployed.facts, shown), shown.path[-1][0]
+    ids = {each.id for each in (*process.activities, *process.flows)}
+    marks = {id: mark for id, mark in course.marks(at).items() if id in ids}
+    if at and at not in (course.row.calls or ()):
+        # That run is over: where the matter stands now is another picture's affair.
+        return replace(shown, marks=marks)
+    here = {element: text for element, text in standing.badges(stops).items() if element in ids}
+    return replace(shown, marks=dict.fromkeys(here, "now") | marks, badges=here, focus=stop if stop in ids else "")
 
 
 def _process(facts: ProcessFacts, picture: Picture) -> ProcessFacts:

@@ -202,7 +202,7 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing:
     calls = matter.workflow.open_calls()
     values["calls"] = list(calls)
     places = (*_places(matter, standing), *calls)
-    values["ahead"] = sorted(ahead(matter.definition, places, matter.workflow.data)) if places else []
+    values["ahead"] = sorted(ahead(matter.definition, places, lambda: matter.workflow.data)) if places else []
     values |= _hold(transaction, matter, standing)
     if matter.workflow.finished:
         refusal = _refusal(matter)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from engine.bpmn import lint as linting
 from engine.bpmn import package as packages
 from engine.bpmn.form import Form
+from engine.bpmn.lint_levels import Levels
 from engine.bpmn.package import Package
+from engine.bpmn.rule_page import rule_texts
 from engine.bpmn.tidy import scores
 from engine.clock import local_date
 from engine.connectors import REQUIRED_INPUTS
 from engine.errors import InvalidProcess, NotFound
 from engine.identifiers import new_id
-from engine.model import Activity, Finding, Material
+from engine.model import Activity, Finding, Material, RuleText
 from engine.services import parameters, pictures
 from engine.services.deployed import Deployed
 from engine.services.limits import limit_text
@@ -53,10 +56,36 @@ class Repository:
 
     # --- deploying --------------------------------------------------------------------------------------------------
 
-    def lint(self, path: Path) -> list[Finding]:
-        """Check a package folder against this county's roles, parameters and registers."""
+    def lint(self, path: Path, *, config: Path | None = None) -> list[Finding]:
+        """Check a package folder, or one file, against this county's roles, parameters and registers.
+
+        :param config: where the levels of the rules stand; the nearest ``.bpmnlintrc`` when left out.
+        :raises ConfigRefused: that file cannot be read.
+        """
         with self._work.read() as connection:
-            return linting.lint(packages.read_folder(path, library=path.parent), self._world(connection, path.name))
+            package, world = self._seen(connection, path, config)
+            findings = linting.lint(package, world)
+        alone = path.is_file() and path.suffix != ".bpmn"
+        return [found for found in findings if found.file == path.name] if alone else findings
+
+    def mend(self, path: Path, *, config: Path | None = None) -> dict[Path, bytes]:
+        """Return path → content with everything mended that can be mended by itself; nothing is written."""
+        with self._work.read() as connection:
+            return linting.mend(*self._seen(connection, path, config))
+
+    @staticmethod
+    def rules(language: str = "zh") -> tuple[RuleText, ...]:
+        """Return what the rules ask, in ``zh`` or ``en``, in the order of the catalogue."""
+        return rule_texts(language)
+
+    def _seen(self, connection: Connection, path: Path, config: Path | None) -> tuple[Package, linting.World]:
+        if path.is_dir():
+            package, folder = packages.read_folder(path, library=path.parent), path
+        else:
+            package, folder = packages.read_file(path), path.parent
+        levels = Levels.read(config) if config else Levels.find(path)
+        world = replace(self._world(connection, package.id), levels=levels, scenarios=_scenarios(folder))
+        return package, world
 
     def deploy(self, path: Path, *, by: str | None = None) -> Item:
         """Put a package into force as the next version; the same package again changes nothing.
@@ -84,7 +113,7 @@ class Repository:
             return self._item(connection, _newest(connection, package.id))
 
     def _world(self, connection: Connection, item_id: str) -> linting.World:
-        newest = _newest(connection, item_id.partition("_")[2] if item_id[:1].isupper() else item_id)
+        newest = _newest(connection, item_id)
         return linting.World(
             roles={role.lane: role for role in read_roles(connection).values()},
             parameters=parameters.values(connection, None, self._work.clock.today()),
@@ -377,3 +406,12 @@ def unit_row(connection: Connection, unit_id: str) -> Row:
     if row is None:
         raise NotFound("村镇", unit_id)
     return row
+
+
+def _scenarios(folder: Path) -> list[Mapping] | None:
+    """Return the scenarios beside a package; None where it has no such file, or one that playing it will refuse."""
+    try:
+        found = json.loads((folder / "scenarios.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else None

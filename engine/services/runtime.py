@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from engine.errors import Conflict, NotAllowed, NotFound, Refused
 from engine.identifiers import code_for, code_hash, token_hash
@@ -19,7 +19,7 @@ from engine.services.reconcile import Act, open_steps
 from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction, UnitOfWork, retried
 from engine.store.files import FileStore
-from engine.store.tables import process_definition, process_instance, subscription
+from engine.store.tables import attachment, process_definition, process_instance, submission, subscription
 from engine.views import Started
 
 #: the lane of those who ask: villagers have no account and no task
@@ -160,6 +160,8 @@ class Runtime:
 
         The applicant shows ``code``; the post that takes the item in may do it for him with ``by``.
 
+        The same message sent again gets the answer it already had.
+
         :raises Conflict: the matter does not wait for that message now.
         """
         if message not in APPLICANT_MESSAGES:
@@ -174,6 +176,8 @@ class Runtime:
                 _check_may_start(matter.definition, matter.directory, by)
             element = _waiting_element(transaction.connection, row.id, message)
             if element is None:
+                if _is_done(transaction.connection, matter.definition, row, message, note, kept):
+                    return open_steps(transaction, row)
                 raise Conflict(row.receipt)
             activity = matter.definition.facts.activity(element)
             matters.attach(transaction, row.id, activity, kept, by=by, task_id=None)
@@ -184,6 +188,26 @@ class Runtime:
                 raise Conflict(row.receipt)
             act = Act(by=by, submission_id=submission_id, digest=digest, ends_as=APPLICANT_MESSAGES[message])
             return messages.settle(self._repository, transaction, matter, act)
+
+
+def _is_done(connection: Connection, definition: Deployed, row: Row, message: str, note: str, kept: Kept) -> bool:
+    """Tell whether the applicant's last message was this very one: a second tap on its button."""
+    if message == "withdraw":
+        return row.state == "withdrawn"
+    last = connection.execute(
+        select(submission.c.element, submission.c.data)
+        .where(submission.c.instance_id == row.id, submission.c.task_id.is_(None))
+        .order_by(submission.c.at.desc(), submission.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is None or definition.facts.activity(last.element).message != message:
+        return False
+    brought = select(attachment.c.sha256).where(
+        attachment.c.instance_id == row.id, attachment.c.element == last.element
+    )
+    there = set(connection.scalars(brought))
+    same = there.issuperset(file.sha256 for files in kept.values() for _, file in files)
+    return same and last.data.get("note") == note.strip()[:500]
 
 
 def _check_may_start(definition: Deployed, directory: Directory, by: str | None) -> None:

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Row
 
 from engine.clock import LOCAL
-from engine.services import limits
+from engine.services import course, limits
 from engine.services.course import Course
 from engine.services.limits import limit_text
 from engine.views import Clock, Contact, Refusal, Stop
 
+APPLICANT = course.whom_awaited(course.SUPPLEMENT, held=True)
 FINAL = {"done": "办结了", "refused": "不予办理", "withdrawn": "申请人已撤回"}
 
 
@@ -20,7 +21,7 @@ def promise(row: Row, now: datetime) -> Clock:
     if row.state != "open":
         return limits.ended(row.started_at, row.ended_at, row.state == "done")
     if row.held_at is not None:
-        return limits.held("等申请人", row.held_at, now)
+        return limits.held("暂停计时", row.held_at, now)
     if row.promise is None:
         return limits.running(row.started_at, None, None, "wd", now)
     due = limits.promised_at(row.started_at, row.promise, row.promise_unit, row.held_days)
@@ -51,7 +52,7 @@ def follows(row: Row, stops: tuple[Stop, ...]) -> str:
         return ""
     clock = stops[0].clock
     if clock.state == "hold":
-        return "等申请人期间不计入承诺时限。"
+        return f"{clock.hold}，这期间不计入承诺时限。"
     if clock.state == "red":
         return f"已超期 {clock.count} 个工作日，应当报乡镇纪委。"
     if clock.state == "yellow" and clock.red_at:
@@ -77,7 +78,7 @@ def public_answer(row: Row, stops: tuple[Stop, ...], number: int) -> str:
     if not stops:
         return "正在办理。"
     if stops[0].clock.state == "hold":
-        return "要请您补材料。"
+        return "要请您补材料。" if stops[0].who == APPLICANT else f"{stops[0].clock.hold}。"
     late = f"，比规定晚了 {stops[0].clock.count} 个工作日" if stops[0].clock.state in ("yellow", "red") else ""
     return f"办到第 {number} 步〈{stops[0].step}〉{late}。"
 

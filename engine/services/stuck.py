@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     CTE,
@@ -11,6 +13,7 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     and_,
+    bindparam,
     false,
     func,
     literal,
@@ -24,9 +27,11 @@ from sqlalchemy import (
 )
 
 from engine.clock import end_of, local_date
-from engine.services import limits
+from engine.model import Activity
+from engine.services import course, limits
 from engine.services.permission import SYSTEM_POSTS, in_force
 from engine.store.membership import among
+from engine.store.prepared import Prepared
 from engine.store.tables import (
     Moment,
     appointment,
@@ -51,13 +56,29 @@ MOST_ROWS = 100
 HOLDER, SUPERIOR, POST_HOLDER = person.alias("holder"), person.alias("superior"), person.alias("post_holder")
 
 
-def read(connection: Connection, by: str, now: datetime) -> Board:
-    """Return the board of a viewer; system posts see no villages."""
-    rows = connection.execute(_statement(by, now)).all()
+def read(connection: Connection, by: str, now: datetime, activity_of: Callable[[str, str], Activity]) -> Board:
+    """Return the board of a viewer; system posts see no villages.
+
+    :param activity_of: (definition id, element id) → what is drawn there.
+    """
+    today = local_date(now)
+    asked = {
+        "person": by,
+        "now": now,
+        "today": today,
+        "tonight": end_of(today),
+        "since": now - timedelta(days=LOOK_BACK),
+    }
+    rows = _BOARD.all(connection, asked)
     stops, often = [], []
     for row in rows:
         if row.kind == "often":
             often.append(OftenStuck(row.hold, row.step, row.limit_value))
+        elif row.kind == "wait":
+            activity = activity_of(row.definition_id, row.step)
+            # What hangs on a step waits beside it.
+            if activity.kind != "boundaryEvent":
+                stops.append(replace(_row(row, now), step=activity.name))
         elif row.kind is not None:
             stops.append(_row(row, now))
     stuck = [each for each in stops if each.state]
@@ -79,10 +100,12 @@ def read(connection: Connection, by: str, now: datetime) -> Board:
 # --- the statement --------------------------------------------------------------------------------------------------
 
 
-def _statement(by: str, now: datetime) -> Select:
-    today = local_date(now)
-    area = _area(by, today)
-    stops = union_all(_tasks(area, now), _holds(area), _often(area, now)).subquery("stops")
+_NOW, _TODAY, _BY = bindparam("now"), bindparam("today"), bindparam("person")
+
+
+def _statement() -> Select:
+    area = _area()
+    stops = union_all(_tasks(area), _holds(area), _waits(area), _often(area)).subquery("stops")
     return (
         select(
             area.c.id.label("unit_id"),
@@ -93,16 +116,17 @@ def _statement(by: str, now: datetime) -> Select:
             process_instance.c.subject,
             process_instance.c.applicant_name,
             process_definition.c.name.label("item_name"),
+            process_definition.c.id.label("definition_id"),
             HOLDER.c.name.label("holder_name"),
             HOLDER.c.phone.label("holder_phone"),
             role.c.lane.label("post"),
-            _post_holder(area, stops.c.role, POST_HOLDER.c.name, today).label("post_name"),
-            _post_holder(area, stops.c.role, POST_HOLDER.c.phone, today).label("post_phone"),
-            _superior(area, SUPERIOR.c.name, today).label("superior_name"),
-            _superior(area, SUPERIOR.c.phone, today).label("superior_phone"),
-            _idle_days(today).label("idle_days"),
+            _post_holder(area, stops.c.role, POST_HOLDER.c.name).label("post_name"),
+            _post_holder(area, stops.c.role, POST_HOLDER.c.phone).label("post_phone"),
+            _superior(area, SUPERIOR.c.name).label("superior_name"),
+            _superior(area, SUPERIOR.c.phone).label("superior_phone"),
+            _idle_days().label("idle_days"),
             _open_matters(area).label("open_matters"),
-            _unread(by).label("unread"),
+            _unread().label("unread"),
         )
         .outerjoin(stops, stops.c.unit_id == area.c.id)
         .outerjoin(process_instance, process_instance.c.id == stops.c.instance_id)
@@ -113,11 +137,11 @@ def _statement(by: str, now: datetime) -> Select:
     )
 
 
-def _area(by: str, today: date) -> CTE:
+def _area() -> CTE:
     """The units a person has a post in and every unit below them."""
     columns = (org_unit.c.id, org_unit.c.name, org_unit.c.level, org_unit.c.parent_id, org_unit.c.position)
     own = select(appointment.c.unit_id).where(
-        appointment.c.person_id == by, appointment.c.role.not_in(SYSTEM_POSTS), *in_force(today)
+        appointment.c.person_id == _BY, *(appointment.c.role != post for post in SYSTEM_POSTS), *in_force(_TODAY)
     )
     area = select(*columns).where(org_unit.c.id.in_(own)).cte("area", recursive=True)
     return area.union(select(*columns).join(area, org_unit.c.parent_id == area.c.id))
@@ -127,12 +151,12 @@ def _within(column, area: CTE):
     return among(column, select(area.c.id))
 
 
-def _tasks(area: CTE, now: datetime) -> Select:
+def _tasks(area: CTE) -> Select:
     """Open tasks that are late or nearly so, that nobody has, or that no limit watches."""
     speaking = or_(
         task.c.due_at.is_(None),
-        task.c.warn_at <= now,
-        task.c.due_at <= end_of(local_date(now)),
+        task.c.warn_at <= _NOW,
+        task.c.due_at <= bindparam("tonight"),
         task.c.unmanned.is_(true()),
     )
     return select(
@@ -156,7 +180,7 @@ def _tasks(area: CTE, now: datetime) -> Select:
 
 
 def _holds(area: CTE) -> Select:
-    """Waits for the applicant: the clock stands still, and the matter with it."""
+    """Waits that stop the clock, and the matter with it: for the applicant, or for a day."""
     never = type_coerce(null(), Moment)
     return (
         select(
@@ -164,7 +188,7 @@ def _holds(area: CTE) -> Select:
             process_instance.c.unit_id,
             subscription.c.instance_id,
             subscription.c.hold,
-            literal("申请人"),
+            subscription.c.message,
             literal(""),
             null(),
             false(),
@@ -182,7 +206,38 @@ def _holds(area: CTE) -> Select:
     )
 
 
-def _often(area: CTE, now: datetime) -> Select:
+def _waits(area: CTE) -> Select:
+    """Waits for another matter's message where nobody has a step meanwhile."""
+    never = type_coerce(null(), Moment)
+    meanwhile = select(task.c.id).where(
+        task.c.instance_id == subscription.c.instance_id, task.c.state == literal_column("'open'")
+    )
+    return (
+        select(
+            literal("wait"),
+            process_instance.c.unit_id,
+            subscription.c.instance_id,
+            subscription.c.element,
+            subscription.c.message,
+            literal(""),
+            null(),
+            false(),
+            subscription.c.created_at,
+            never,
+            never,
+            never,
+            false(),
+            null(),
+            literal("wd"),
+            literal(""),
+        )
+        .join(process_instance, process_instance.c.id == subscription.c.instance_id)
+        .where(process_instance.c.state == "open", _within(process_instance.c.unit_id, area))
+        .where(subscription.c.hold == "", ~meanwhile.exists())
+    )
+
+
+def _often(area: CTE) -> Select:
     """The steps that earned most yellow and red cards lately; they hang on one unit only to come along."""
     never = type_coerce(null(), Moment)
     counted = (
@@ -190,7 +245,7 @@ def _often(area: CTE, now: datetime) -> Select:
         .join(process_instance, process_instance.c.id == card.c.instance_id)
         .join(process_definition, process_definition.c.id == process_instance.c.definition_id)
         .where(_within(card.c.unit_id, area), card.c.level != "warn", card.c.state != "voided")
-        .where(card.c.at > now - timedelta(days=LOOK_BACK))
+        .where(card.c.at > bindparam("since"))
         .group_by(process_definition.c.name, card.c.step)
         .order_by(func.count(card.c.task_id.distinct()).desc(), card.c.step)
         .limit(MOST_OFTEN)
@@ -216,12 +271,12 @@ def _often(area: CTE, now: datetime) -> Select:
     )
 
 
-def _post_holder(area: CTE, code, column, today: date) -> ScalarSelect:
+def _post_holder(area: CTE, code, column) -> ScalarSelect:
     """Who has the post a step fell to, when several may take it."""
     return (
         select(column)
         .join(appointment, appointment.c.person_id == POST_HOLDER.c.id)
-        .where(appointment.c.role == code, appointment.c.unit_id.in_([area.c.id, area.c.parent_id]), *in_force(today))
+        .where(appointment.c.role == code, appointment.c.unit_id.in_([area.c.id, area.c.parent_id]), *in_force(_TODAY))
         .order_by(appointment.c.from_on, appointment.c.id)
         .limit(1)
         .correlate_except(POST_HOLDER, appointment)
@@ -229,13 +284,13 @@ def _post_holder(area: CTE, code, column, today: date) -> ScalarSelect:
     )
 
 
-def _superior(area: CTE, column, today: date) -> ScalarSelect:
+def _superior(area: CTE, column) -> ScalarSelect:
     """The township's head over a village: whoever appoints when nobody has a step."""
     return (
         select(column)
         .join(appointment, appointment.c.person_id == SUPERIOR.c.id)
         .where(and_(appointment.c.role == "TG", appointment.c.unit_id.in_([area.c.id, area.c.parent_id])))
-        .where(*in_force(today))
+        .where(*in_force(_TODAY))
         .order_by(appointment.c.from_on, appointment.c.id)
         .limit(1)
         .correlate(area)
@@ -243,25 +298,28 @@ def _superior(area: CTE, column, today: date) -> ScalarSelect:
     )
 
 
-def _idle_days(today: date) -> ScalarSelect:
+def _idle_days() -> ScalarSelect:
     return (
         select(parameter.c.value)
-        .where(parameter.c.key == "board.idle", parameter.c.org_unit == "", parameter.c.effective_on <= today)
+        .where(parameter.c.key == "board.idle", parameter.c.org_unit == "", parameter.c.effective_on <= _TODAY)
         .order_by(parameter.c.effective_on.desc())
         .limit(1)
         .scalar_subquery()
     )
 
 
-def _unread(by: str) -> ScalarSelect:
+def _unread() -> ScalarSelect:
     unread = select(func.count()).select_from(notification)
-    return unread.where(notification.c.person_id == by, notification.c.seen_at.is_(None)).scalar_subquery()
+    return unread.where(notification.c.person_id == _BY, notification.c.seen_at.is_(None)).scalar_subquery()
 
 
 def _open_matters(area: CTE) -> ScalarSelect:
     counted = select(func.count()).select_from(process_instance)
     still_open = counted.where(process_instance.c.state == "open", _within(process_instance.c.unit_id, area))
     return still_open.scalar_subquery()
+
+
+_BOARD = Prepared(_statement())
 
 
 # --- the rows -------------------------------------------------------------------------------------------------------
@@ -300,8 +358,9 @@ def _state(row: Row, clock: Clock) -> str:
 
 def _whom(row: Row) -> tuple[str, str, str]:
     """Return post, name and telephone of whom to call: who has it, who may take it, else who must appoint."""
-    if row.kind == "hold":
-        return "申请人", row.applicant_name or "", ""
+    if row.kind in ("hold", "wait"):
+        awaited = course.whom_awaited(row.lane, held=row.kind == "hold")
+        return awaited, (row.applicant_name or "") if row.lane == course.SUPPLEMENT else "", ""
     if row.assignee_id:
         return row.post or row.lane, row.holder_name or "", row.holder_phone or ""
     if not row.unmanned and row.post_name:

@@ -49,8 +49,7 @@ class Tasks:
 
     def open(self, task_id: str, *, by: str, typed: Mapping[str, Sequence[str]] | None = None) -> TaskView:
         """Return a task page, with ``typed`` what it comes to; NotFound for who has nothing to do with the unit."""
-        with self._work.read() as connection:
-            transaction = Transaction(connection, self._work.clock.now())
+        with self._work.look() as transaction:
             return task_page.read(transaction, self._repository, task_id, by, typed)
 
     def form(self, task_id: str) -> Form | None:

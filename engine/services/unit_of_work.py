@@ -87,6 +87,15 @@ class UnitOfWork:
             act()
 
     @contextmanager
+    def look(self) -> Iterator[Transaction]:
+        """A consistent view that takes workflows in hand without moving them; nothing it writes is kept."""
+        with self.database.read() as connection:
+            transaction = Transaction(connection, self.clock.now(), self.live)
+            yield transaction
+        for act in transaction.after_commit:
+            act()
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view."""
         with self.database.read() as connection:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
+from typing import TypeVar
 
 from engine.model import Flow, ProcessFacts
+
+Answer = TypeVar("Answer")
+
+#: answers kept for one version; matters stand at far fewer combinations of places
+MOST_KNOWN = 1_000
 
 
 class Ways:
@@ -13,6 +19,15 @@ class Ways:
 
     def __init__(self, facts: ProcessFacts) -> None:
         self._facts = facts
+        self._known: dict[Hashable, object] = {}
+
+    def known(self, asked: Hashable, work_out: Callable[[], Answer]) -> Answer:
+        """Return what was worked out for this before; it depends on the diagrams alone."""
+        if asked not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[asked] = work_out()
+        return self._known[asked]
 
     @cached_property
     def forward(self) -> Mapping[str, list[Flow]]:

@@ -38,9 +38,12 @@ class Event:
     digest: str = ""
 
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+
+
 def canonical(value: object) -> bytes:
     """Return the one JSON text of a value: sorted keys, no blanks, UTF-8."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def new_salt() -> str:
@@ -108,7 +111,7 @@ def _row(event: Event, number: int, prev: str) -> dict[str, object]:
         "on_behalf_of": event.on_behalf_of,
         "at": event.at,
         "acted_at": event.acted_at,
-        "data": json.loads(canonical(event.data)),
+        "data": json.loads(canonical(event.data)) if event.data else {},
         "submission_id": event.submission_id,
         "digest": event.digest,
         "prev": prev,
@@ -116,9 +119,12 @@ def _row(event: Event, number: int, prev: str) -> dict[str, object]:
     return {**row, "hash": entry_hash(row)}
 
 
+_HASHED = [key for key in event_log.c.keys() if key not in ("hash", "prev")]
+
+
 def entry_hash(row: Mapping[str, object]) -> str:
     """Return SHA-256(prev ‖ canonical JSON of everything else in the entry)."""
-    body = {key: _plain(row[key]) for key in event_log.c.keys() if key not in ("hash", "prev")}
+    body = {key: _plain(row[key]) for key in _HASHED}
     try:
         return hashlib.sha256(bytes.fromhex(str(row["prev"])) + canonical(body)).hexdigest()
     except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
@@ -41,6 +42,26 @@ class Collision(Unavailable):
     def given_up(self) -> Exception:
         """Return what to raise when trying again has not helped: a row that is always in the way is no accident."""
         return self.fault if isinstance(self.fault, IntegrityError) else self
+
+
+def wrapped(
+    connection: Connection, fault: Exception, text: str, bound: object = None, *, many: bool = False
+) -> DBAPIError:
+    """Return a fault of the driver as SQLAlchemy raises it; a connection that broke is given up."""
+    dialect = connection.dialect
+    broken = dialect.is_disconnect(fault, connection.connection.dbapi_connection, None)
+    if broken:
+        connection.invalidate(fault)
+    return DBAPIError.instance(
+        text,
+        bound,
+        fault,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=connection.engine.hide_parameters,
+        connection_invalidated=broken,
+        dialect=dialect,
+        ismulti=many,
+    )
 
 
 def translate(fault: SQLAlchemyError) -> Exception:

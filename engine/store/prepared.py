@@ -3,7 +3,7 @@
 SQLAlchemy compiles each statement once, too, but builds a context, a parameter set and a result around each sending,
 which costs several times what the database needs for it. Here its compiler, types and rows are used and the rest is
 left out. Everything else stays as it was: the same connection and transaction, the same converted values, faults
-raised as SQLAlchemy raises them, and whoever listens for statements hears of these.
+raised as SQLAlchemy raises them, and whoever listens for statements on the engine hears of these.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from operator import itemgetter
 from sqlalchemy import BindParameter, Compiled, Connection, Dialect, Executable, Row, UpdateBase
 from sqlalchemy.engine import result_tuple
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 
+from engine.store.faults import wrapped
 from engine.store.session import must_hold
 
 Values = Mapping[str, object]
@@ -104,6 +105,8 @@ class _Sending:
         """Compile a statement for the parameters that will be given."""
         compiled = statement.compile(dialect=dialect, column_keys=given if isinstance(statement, UpdateBase) else None)
         binds = compiled.binds
+        if any(bind.expanding for bind in binds.values()):
+            raise ArgumentError("a list of any length cannot be prepared")
         unsaid = {key: bind for key, bind in binds.items() if key not in given}
         processors = {key: bind.type.dialect_impl(dialect).bind_processor(dialect) for key, bind in binds.items()}
         constants = _constants(compiled, unsaid, processors)
@@ -156,12 +159,14 @@ def _send(connection: Connection, text: str, bound: object, *, many: bool = Fals
     if not connection.in_transaction():
         connection.begin()
     cursor = connection.connection.cursor()
-    for listener in connection.dispatch.before_cursor_execute:
-        listener(connection, cursor, text, bound, None, many)
+    listening = connection.engine.dispatch.before_cursor_execute
+    if listening:
+        for listener in listening:
+            listener(connection, cursor, text, bound, None, many)
     try:
         (cursor.executemany if many else cursor.execute)(text, bound)
     except connection.dialect.loaded_dbapi.Error as fault:
-        raise _as_raised(connection, text, bound, fault, many) from fault
+        raise wrapped(connection, fault, text, bound, many=many) from fault
     return cursor
 
 
@@ -169,21 +174,3 @@ def _finished(cursor: DBAPICursor) -> int:
     count = cursor.rowcount
     cursor.close()
     return count
-
-
-def _as_raised(connection: Connection, text: str, bound: object, fault: Exception, many: bool) -> DBAPIError:
-    """Return the fault as SQLAlchemy raises it; a connection that broke is given up."""
-    dialect = connection.dialect
-    broken = dialect.is_disconnect(fault, connection.connection.dbapi_connection, None)
-    if broken:
-        connection.invalidate(fault)
-    return DBAPIError.instance(
-        text,
-        bound,
-        fault,
-        dialect.loaded_dbapi.Error,
-        hide_parameters=connection.engine.hide_parameters,
-        connection_invalidated=broken,
-        dialect=dialect,
-        ismulti=many,
-    )

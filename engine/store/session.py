@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import orjson
 from sqlalchemy import Connection, Select, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -98,9 +99,17 @@ def _own_faults() -> Iterator[None]:
         raise own from fault
 
 
+_STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _json(value: object) -> str:
     """Return JSON as it is kept: a Chinese character takes 3 bytes then, escaped it would take 6."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return orjson.dumps(value, option=_STRICT).decode()
+    except TypeError:
+        # What orjson does not know, a number of more than 64 bits for one, the slower one may.
+        return _ENCODER.encode(value)
 
 
 def locked(connection: Connection, statement: Select) -> Select:

@@ -10,6 +10,8 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
+from engine.store.faults import wrapped
+
 #: a writer that meets a lock waits this long before it gives up; a person waits no longer for a page
 BUSY_SECONDS = 10
 #: execution option of a connection that will write
@@ -37,7 +39,11 @@ def open_sqlite(url: URL, to_json: Callable[[object], str]) -> Engine:
     def begin(connection: Connection) -> None:
         # Without IMMEDIATE two writers that both read first cannot both go on: 617 of 800 failed when tried.
         writes = connection.get_execution_options().get(WRITES)
-        connection.exec_driver_sql("begin immediate" if writes else "begin")
+        text = "begin immediate" if writes else "begin"
+        try:
+            connection.connection.driver_connection.execute(text)
+        except sqlite3.Error as fault:
+            raise wrapped(connection, fault, text) from fault
 
     return engine
 

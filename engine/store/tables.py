@@ -46,6 +46,21 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value, dialect):
         return value.replace(tzinfo=UTC) if value is not None else None
 
+    # Each step writes and reads a dozen moments: on SQLite, where they are text, the way there and back is straight.
+    def bind_processor(self, dialect):
+        return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(self, dialect, coltype):
+        return _from_text if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def _as_text(value: datetime | None) -> str | None:
+    return value.astimezone(UTC).isoformat(" ", "microseconds")[:26] if value is not None else None
+
+
+def _from_text(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text is not None else None
+
 
 #: what is asked for and compared; PostgreSQL keeps it parsed
 Json = JSON().with_variant(JSONB(), "postgresql")

@@ -11,15 +11,17 @@ from lxml import etree
 
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 TAGS = (
-    "startEvent endEvent intermediateCatchEvent intermediateThrowEvent boundaryEvent task userTask manualTask serviceTask "
-    "sendTask receiveTask businessRuleTask scriptTask callActivity subProcess transaction adHocSubProcess "
-    "exclusiveGateway inclusiveGateway parallelGateway eventBasedGateway complexGateway sequenceFlow process lane laneSet "
-    "flowNodeRef collaboration participant message signal error escalation messageEventDefinition signalEventDefinition "
-    "errorEventDefinition escalationEventDefinition timerEventDefinition linkEventDefinition terminateEventDefinition "
-    "cancelEventDefinition compensateEventDefinition conditionalEventDefinition eventDefinitionRef timeDate timeDuration "
-    "timeCycle conditionExpression multiInstanceLoopCharacteristics standardLoopCharacteristics loopCardinality "
-    "loopCondition completionCondition loopDataInputRef loopDataOutputRef inputDataItem outputDataItem ioSpecification "
-    "dataObject dataStoreReference documentation extensionElements definitions import choreography"
+    "startEvent endEvent intermediateCatchEvent intermediateThrowEvent boundaryEvent task userTask manualTask "
+    "serviceTask sendTask receiveTask businessRuleTask scriptTask callActivity subProcess transaction "
+    "adHocSubProcess exclusiveGateway inclusiveGateway parallelGateway eventBasedGateway complexGateway "
+    "sequenceFlow process lane laneSet flowNodeRef collaboration participant message signal error escalation "
+    "messageEventDefinition signalEventDefinition errorEventDefinition escalationEventDefinition "
+    "timerEventDefinition linkEventDefinition terminateEventDefinition cancelEventDefinition "
+    "compensateEventDefinition conditionalEventDefinition eventDefinitionRef timeDate timeDuration timeCycle "
+    "conditionExpression multiInstanceLoopCharacteristics standardLoopCharacteristics loopCardinality "
+    "loopCondition completionCondition loopDataInputRef loopDataOutputRef inputDataItem outputDataItem "
+    "ioSpecification dataObject dataStoreReference documentation extensionElements definitions import "
+    "choreography "
 ).split()
 ATTRIBUTES = (
     "id name sourceRef targetRef attachedToRef default messageRef signalRef errorRef escalationRef calledElement "

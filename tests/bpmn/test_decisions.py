@@ -282,7 +282,7 @@ def test_comments_and_character_data_in_a_cell_are_read_as_text():
         ([["-"]], {"outputs": ()}, "没有结果列", 1),
         ([["-", "1", "2"]], {"outputs": ("x", "x")}, "名称重复", 1),
         ([["-", "1", "2"]], {"outputs": ("x", "")}, "要有名称", 1),
-        ([["-", "1"]], {"policy": "PRIORITY"}, "命中策略 PRIORITY", 1),
+        ([["-", "1"]], {"policy": "PRIORITY"}, "命中策略 PRIORITY 要", 1),
         ([["-", "1"]], {"policy": "OUTPUT ORDER"}, "命中策略 OUTPUT ORDER", 1),
         ([["-", "1"]], {"extra": 'aggregation="SUM"'}, "只有 COLLECT", 1),
         ([["-", "1"]], {"policy": "COLLECT", "extra": 'aggregation="AVG"'}, "汇总方式 AVG", 1),

@@ -309,6 +309,21 @@ def test_what_a_call_throws_is_caught_at_that_call_only(kind: str):
     assert walk.end == "e"
 
 
+def test_each_file_declares_errors_and_messages_of_its_own():
+    inner = process(
+        '<startEvent id="is"/><userTask id="ia"/>' + event("endEvent", "ie", "error", said='errorRef="X"'),
+        "is -> ia\nia -> ie",
+        id="inner",
+        declared='<error id="X" errorCode="late"/>',
+    )
+    elements = '<startEvent id="s"/>' + _call("c") + '<endEvent id="e"/>'
+    elements += event("boundaryEvent", "b", "error", said='errorRef="X"', more='attachedToRef="c"')
+    other = process(elements, "s -> c\nc -> e\nb -> e", declared='<error id="X" errorCode="other"/>')
+    assert Walk(other, inner_bpmn=inner).do("ia").workflow.refusal["code"] == "late"
+    same = process(elements, "s -> c\nc -> e\nb -> e", declared='<error id="X" errorCode="late"/>')
+    assert Walk(same, inner_bpmn=inner).do("ia").path[-2:] == ["b", "e"]
+
+
 def test_an_escalation_that_nobody_waits_for_is_nothing_and_one_that_calls_nothing_off_goes_on_beside():
     inner = (
         '<startEvent id="is"/>'
@@ -372,6 +387,18 @@ def test_a_boundary_event_that_calls_nothing_off_happens_each_time():
     assert not walk.receive("m")
     walk.do("note").do("note").do("note")
     assert walk.workflow.finished
+
+
+def test_a_parallel_join_waits_for_the_branch_of_a_boundary_event_too():
+    elements = '<startEvent id="s"/><inclusiveGateway id="g"/>' + tasks("a", "b", "c") + '<parallelGateway id="j"/>'
+    elements += '<endEvent id="e"/>' + event(
+        "boundaryEvent", "n", "message", said='messageRef="M"', more='attachedToRef="a" cancelActivity="false"'
+    )
+    lines = "s -> g\ng -> a [true]\ng -> b [true]\nn -> c\na -> j\nb -> j\nc -> j\nj -> e"
+    walk = Walk(process(elements, lines, declared=MESSAGE))
+    assert walk.receive("m")
+    assert walk.do("a").do("b").open == ["c"]
+    assert walk.do("c").end == "e"
 
 
 @pytest.mark.parametrize("order", ["", 'isSequential="true"'], ids=["parallel", "sequential"])

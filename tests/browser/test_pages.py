@@ -30,7 +30,7 @@ EXPECTED = set(
     """
     / /villages/{id} /villages/{id}/items /villages/{id}/items/seal_use
     /villages/{id}/items/seal_use/request /progress /tasks /start /start/seal_use /matters
-    /matters/{receipt} /registers /registers/seal_use /diary /notifications /find /designer
+    /matters/{receipt} /registers /registers/seal_use /diary /notifications /find /designer /designer/rules
     /designer/seal_use /admin /admin/people/{id} /admin/people/{id}/posts/{id}/end /demo /demo/tour
     /demo/restore
     """.split()

@@ -361,3 +361,46 @@ def test_who_comes_second_keeps_what_he_typed_and_is_shown_the_way_on(visit: Vis
     clerk.keep_picture("conflict")
     clerk.follow("看最新进度")
     clerk.sees("大棚建设情况证明")
+
+
+def test_the_verdict_of_a_meeting_stands_there_while_the_figures_are_filled_in(visit: Visit):
+    clerk = visit(1280)
+    clerk.become(CLERK)
+    clerk.go("/tasks")
+    clerk.open("会议签到")
+    people = clerk.page.locator("fieldset.seat")
+    for seat in range(people.count()):
+        people.nth(seat).locator(f"input[value={'absent' if seat < 3 else 'present'}]").check()
+    expect(clerk.page.locator("#ballot .say")).to_have_text("够法定人数：实到 27 人，要 20 人。")
+    expect(clerk.page.locator("#ballot .seats .need")).to_have_count(1)
+    clerk.give("签到表", photograph())
+    clerk.page.locator("[data-decides]").click()
+    clerk.go("/tasks")
+    clerk.open("表决计票")
+    address = clerk.page.url
+    clerk.choose("表决了")
+    for label, number in (("投票时在场", "27"), ("同意", "20"), ("反对", "7"), ("弃权（含废票）", "0")):
+        clerk.page.get_by_role("textbox", name=label, exact=True).fill(number)
+    expect(clerk.page.locator("#ballot .say")).to_have_text("未通过：同意 20 人，还差 1 人。")
+    expect(clerk.page.locator("#ballot output")).to_contain_text("3 × 20 = 60 ≤ 2 × 30 = 60")
+    plain = visit(390, scripts=False)
+    plain.become(CLERK)
+    plain.go(address)
+    for label, number in (("投票时在场", "27"), ("同意", "21"), ("反对", "6"), ("弃权（含废票）", "0")):
+        plain.page.get_by_role("textbox", name=label, exact=True).fill(number)
+    plain.press("重新核算")
+    expect(plain.page.locator("#ballot .say")).to_have_text("通过：同意 21 人，要 21 人。")
+    expect(plain.page.get_by_role("textbox", name="同意", exact=True)).to_have_value("21")
+
+
+def test_from_a_call_activity_one_gets_to_the_picture_of_what_it_calls(visit: Visit):
+    designer = visit(1280)
+    designer.become(DESIGNER)
+    designer.go("/designer/dev_plan")
+    designer.page.get_by_role("link", name="五议 看里面").click()
+    designer.sees_diagram()
+    expect(designer.page.locator("nav#picture [aria-current=page]")).to_have_text("五议")
+    designer.page.get_by_role("link", name="党员大会审议 看里面").click()
+    designer.sees_diagram()
+    expect(designer.page.locator(".djs-element[data-element-id=Task_vote]")).to_be_attached()
+    expect(designer.page.locator("#facts-Task_vote")).to_be_attached()

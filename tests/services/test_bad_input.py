@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import date
+from functools import partial
 
 import pytest
 from sqlalchemy import update
@@ -286,6 +287,32 @@ def test_papers_nobody_asked_for_are_not_taken(county):
     matter = county.ask()
     send = county.engine.runtime.correlate
     refused(county, Conflict, lambda: send(matter.receipt, message="supplement", code=matter.code))
+
+
+def test_the_same_papers_sent_twice_get_the_answer_they_already_had(county):
+    matter = county.ask()
+    county.register(matter, papers="supplement", lack="身份证复印件")
+
+    def send(note="补好了", name="photo.png"):
+        files = {"papers": [county.photo(name)]}
+        return county.engine.runtime.correlate(
+            matter.receipt, message="supplement", code=matter.code, note=note, files=files
+        )
+
+    following = send()
+    before = county.contents()
+    assert send() == following == ("〈登记核对〉 村文书 李文清",)
+    assert county.contents() == before
+    refused(county, Conflict, lambda: send(note="还有一张"))
+
+
+def test_withdrawing_twice_is_withdrawn(county):
+    matter = county.ask()
+    send = partial(county.engine.runtime.correlate, matter.receipt, message="withdraw", code=matter.code)
+    send()
+    before = county.contents()
+    assert send() == ()
+    assert county.contents() == before
 
 
 @pytest.mark.parametrize("message", ["approve", "", "End_done"])

@@ -15,7 +15,8 @@ from engine.connectors.notices import last_day
 from engine.errors import InvalidForm, NotFound, Refused
 from engine.identifiers import new_id
 from engine.process_engine import PROCESSES
-from engine.services import matters
+from engine.services import matters, parameters
+from engine.services.environment import functions
 from engine.services.jobs import BY_TIME
 from engine.services.unit_of_work import Transaction
 from engine.store.tables import appointment, event_log, motion, notice, objection, parameter, submission, task
@@ -230,6 +231,23 @@ def test_a_payment_before_the_end_of_the_notice_finds_the_motion_barred(motion_)
     motion_.do("CL", resolution_number="石桥〔2026〕12号")
     row = motion_.rows(select(motion).where(motion.c.instance_id == motion_.started.matter_id))[0]
     assert row.state == "released" and row.released_at is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "day", "fits"), [("VA", 9, False), ("VA", 10, True), ("VR", 3, True), ("VR", 2, False)]
+)
+def test_an_assembly_of_all_villagers_is_called_earlier_than_other_meetings(county, motion_, body, day, fits):
+    deployed = county.engine.repository.deployed(county.engine.repository.definition("dev_plan").item.definition_id)
+    form = deployed.forms["common/meeting/meeting_call.form"]
+    on = local_date(county.clock.now()) + timedelta(days=day)
+    typed = {"call.meeting_on": [on.isoformat()], "call.place": ["村委会"], "call.agenda": ["修桥"]}
+    with county.engine.database.read() as connection:
+        own = functions(parameters.reader(connection, None, local_date(county.clock.now())), county.clock.now())
+        if fits:
+            assert form.clean(typed, {"body": body}, own)["call"]["meeting_on"] == on.isoformat()
+        else:
+            with pytest.raises(InvalidForm):
+                form.clean(typed, {"body": body}, own)
 
 
 def test_blanks_and_line_ends_make_no_other_text_but_a_word_does():

@@ -208,3 +208,24 @@ def test_nobody_stands_in_for_himself(county, administrator):
         county.engine.identity.substitute(
             director, substitute_id=director, from_on=today, until_on=today, by=administrator
         )
+
+
+def test_who_stands_in_holds_no_post_that_excludes_that_of_the_absent(county, administrator):
+    identity, today, by = county.engine.identity, date(2026, 3, 16), administrator
+    keeper, clerk, director = county.post("SK"), county.post("CL"), county.post("VD")
+    for absent, substitute in ((keeper, clerk), (clerk, keeper)):
+        with pytest.raises(Refused) as refused:
+            identity.substitute(absent, substitute_id=substitute, from_on=today, until_on=today, by=by)
+        assert refused.value.code == "incompatible"
+    identity.substitute(director, substitute_id=clerk, from_on=today, until_on=today, by=by)
+
+
+def test_the_last_administrator_keeps_his_post_until_another_has_one(county, administrator):
+    identity, by = county.engine.identity, administrator
+    (post,) = (each for each in identity.person(by, by=by).posts if each.role == "SA")
+    with pytest.raises(Refused) as refused:
+        identity.end_appointment(post.id, by=by)
+    assert refused.value.code == "last_administrator"
+    identity.appoint(county.post("CL"), role="SA", unit_id=post.unit.id, from_on=date(2026, 1, 1), by=by)
+    identity.end_appointment(post.id, by=by)
+    assert "administrator" not in identity.actor(by).sides

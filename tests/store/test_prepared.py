@@ -99,3 +99,9 @@ def test_a_writer_holds_what_he_reads_and_a_reader_does_not(database):
         with opening() as connection:
             held.all(connection, {"job": "a"})
     assert ["FOR NO KEY UPDATE" in statement for statement in heard if "FROM job" in statement] == [False, True]
+
+
+def test_a_list_of_any_length_is_refused(database):
+    several = Prepared(select(job.c.id).where(job.c.kind.in_(["limit", "timer"])))
+    with database.read() as connection, pytest.raises(ArgumentError, match="list"):
+        several.all(connection, {})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from engine.bpmn.lint_levels import Levels
 from engine.model import ProcessFacts, Severity
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class World:
     topics: Mapping[str, tuple[str, ...]]
     #: facts of the version in force, None for the first
     previous: ProcessFacts | None = None
+    #: how loudly each rule speaks
+    levels: Levels = Levels()
     #: the scenarios beside the package, as they stand in the file; None when nobody looked for them
     scenarios: Sequence[Mapping] | None = None
 

@@ -23,7 +23,7 @@ def expressions_can_be_read(subject: Subject) -> Iterator[Place]:
     for written in written_in(subject):
         if written.parsed is None:
             message = f"{written.where}“{written.text}”看不懂：{written.mistake}。"
-            yield written.say(message, "请照 processes/README.md 第 4 节改写。")
+            yield written.say(message, "请照这句话改：相等写一个等号，文字用英文双引号括起来；〈检查规则〉里有例子。")
 
 
 @package_rule("unknown-parameter")
@@ -42,7 +42,7 @@ def parameters_are_known(subject: Subject) -> Iterator[Place]:
                 if key and key not in subject.world.parameters:
                     yield diagram.at(limit, f"{title(node)}的期限用了参数 {key}，参数表里没有。", hint)
                 elif key and (isinstance(value, bool) or not isinstance(value, int)):
-                    yield diagram.at(limit, f"{title(node)}的期限用了参数 {key}，它不是天数。", hint)
+                    yield diagram.at(limit, f"{title(node)}的期限用了参数 {key}，它的值不是一个天数。", hint)
 
 
 @package_rule("unknown-step")
@@ -67,13 +67,13 @@ def decisions_are_there(diagram: Diagram) -> Iterator[Place]:
         id = node.get(camunda("decisionRef"), "")
         # A table that cannot be read is said once, by decision-invalid.
         if not id:
-            yield diagram.at(node, f"{title(node)}没有写用哪张决策表。", "请写 camunda:decisionRef，填决策的编号。")
+            yield diagram.at(node, f"{title(node)}没有写用哪张决策表。", "请填上决策表的编号（decisionRef）。")
         elif id not in diagram.subject.tables and not diagram.subject.wrong_tables:
             message = f"{title(node)}要用的决策表 {id} 不在文件夹里。"
             yield diagram.at(node, message, "请把决策表（.dmn）放进文件夹，或者改正编号。")
         if not node.get(camunda("resultVariable")):
             message = f"{title(node)}没有写结果放到哪里。"
-            yield diagram.at(node, message, "请写 camunda:resultVariable，填一个变量名。")
+            yield diagram.at(node, message, "请给结果起一个名称（resultVariable），例如 approval。")
 
 
 @package_rule("decision-invalid")
@@ -81,7 +81,7 @@ def decisions_can_be_read(subject: Subject) -> Iterator[Place]:
     """A decision table that is not understood decides nothing."""
     for file, error in subject.wrong_tables:
         message = f"决策表用不了：{error.message.rstrip('。')}。"
-        yield subject.in_file(file, error.line, message, "请照 processes/README.md 第 6 节改写。")
+        yield subject.in_file(file, error.line, message, "请在决策表里改正这一处，〈检查规则〉里有例子。")
 
 
 @rule("form-missing")
@@ -94,7 +94,7 @@ def forms_are_there(diagram: Diagram) -> Iterator[Place]:
             yield diagram.at(node, message, "请把表单（.form）放进文件夹，或者改正文件名。")
         elif not name and kind(node) == "userTask":
             message = f"{title(node)}没有表单，办的人没有地方填。"
-            yield diagram.at(node, message, "请写 camunda:formKey，填表单的文件名。")
+            yield diagram.at(node, message, "请填上表单的文件名（formKey），例如 approve.form。")
 
 
 @package_rule("form-invalid")
@@ -102,7 +102,7 @@ def forms_can_be_read(subject: Subject) -> Iterator[Place]:
     """A form that the server does not follow to the letter is refused."""
     for file, error in subject.wrong_forms:
         message = f"表单用不了：{error.message.rstrip('。')}。"
-        yield subject.in_file(file, error.line, message, "请照 processes/README.md 第 5 节改写。")
+        yield subject.in_file(file, error.line, message, "请在表单里改正这一处，〈检查规则〉里有例子。")
 
 
 @rule("service-without-handler")
@@ -112,8 +112,10 @@ def services_are_handled(diagram: Diagram) -> Iterator[Place]:
     for node in diagram.of_kind("serviceTask"):
         topic = node.get(camunda("topic"), "")
         if node.get(camunda("type")) != "external" or not topic:
-            message = f"{title(node)}没有写由哪个连接器来办。"
-            yield diagram.at(node, message, '请写 camunda:type="external" 和 camunda:topic。')
+            message = f"{title(node)}没有写让系统做什么（由哪个连接器来办）。"
+            yield diagram.at(
+                node, message, "请选一个连接器（topic），例如 notify.send（通知），类型（type）写 external。"
+            )
         elif topic not in topics:
             message = f"{title(node)}要用的连接器 {topic} 没有。"
             yield diagram.at(node, message, f"可用的有 {listed(sorted(topics))}。")
@@ -122,7 +124,7 @@ def services_are_handled(diagram: Diagram) -> Iterator[Place]:
             missing = [name for name in topics[topic] if not given.get(name)]
             if missing:
                 message = f"{title(node)}没有给连接器 {topic} 写 {listed(missing)}。"
-                yield diagram.at(node, message, "请在输入参数（camunda:inputParameter）里写上。")
+                yield diagram.at(node, message, "请在这一步的输入里写上。")
 
 
 @rule("register-unknown")
@@ -144,7 +146,7 @@ def registers_are_known(diagram: Diagram) -> Iterator[Place]:
             missing = [field for field in registers[code].get("required", ()) if field not in _used_fields(node)]
             if missing:
                 message = f"{title(node)}没有填台账〈{name}〉必填的 {listed(missing)}。"
-                yield diagram.at(node, message, "请在输入参数（camunda:inputParameter）里写上。")
+                yield diagram.at(node, message, "请在这一步的输入里写上。")
 
 
 def _used_fields(node: etree._Element) -> set[str]:
@@ -176,7 +178,7 @@ def notices_have_a_recipient(diagram: Diagram) -> Iterator[Place]:
         prefix, _, lane = to.partition(":")
         if to and to != "applicant" and (prefix != "role" or lane not in diagram.subject.world.roles):
             message = f"{title(node)}要通知的“{to}”不存在。"
-            yield diagram.at(node, message, "请写 applicant（申请人），或者 role:泳道名，例如 role:村文书。")
+            yield diagram.at(node, message, "请写 applicant（申请人），或者 role:岗位名称，例如 role:村文书。")
 
 
 @rule("message-ref-missing")
@@ -208,7 +210,7 @@ def refusals_have_a_reason(diagram: Diagram) -> Iterator[Place]:
             yield diagram.at(definition, f"{title(owner)}{what}。", "请选一个错误，并给它写上代码。")
         elif error is not None and not (error.get("errorCode") or "").strip():
             message = f"{title(owner)}用的{full_title(error)}没有代码，说不出为什么不予办理。"
-            yield diagram.at(error, message, "请写 errorCode，例如 =refusal.code。")
+            yield diagram.at(error, message, "请写上代码（errorCode），例如 =refusal.code。")
 
 
 @rule("called-element-missing")
@@ -218,7 +220,11 @@ def called_processes_are_there(diagram: Diagram) -> Iterator[Place]:
         called = node.get("calledElement", "")
         if called not in diagram.subject.process_ids:
             what = f"要调用的流程 {called} 没有" if called else "没有写调用哪个流程"
-            yield diagram.at(node, f"{title(node)}{what}。", "请写 calledElement，填 common 文件夹里流程的编号。")
+            yield diagram.at(
+                node,
+                f"{title(node)}{what}。",
+                "请填上要调用的流程的编号（calledElement），就是它在 common 里的文件夹名称。",
+            )
 
 
 @rule("timer-invalid")

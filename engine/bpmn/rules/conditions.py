@@ -54,7 +54,7 @@ def conditions_depend_on_something(subject: Subject) -> Iterator[Place]:
     for written in _conditions(subject):
         if not written.parsed.names and not written.parsed.calls:
             message = f"{written.where}“{written.text}”不看任何内容，每次结果都一样。"
-            yield written.say(message, "请写上要看的内容；总是要走的这一条，设成默认流向。")
+            yield written.say(message, "请写上要看的内容；总是要走的这一条，设成默认箭头。")
 
 
 def _conditions(subject: Subject) -> Iterator[Written]:

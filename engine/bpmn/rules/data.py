@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from lxml import etree
@@ -28,6 +28,8 @@ from engine.bpmn.rules.written import Written, parameters_of, written_in
 _GIVEN = frozenset(("result", "period"))
 #: connectors that only look something up: an answer nobody reads was asked for in vain
 _LOOKING = ("find", "look", "check", "compare", "members", "next")
+#: steps of earlier branches that a step is held against
+_MOST_WRITERS = 100
 _FORMS = ("startEvent", "userTask", "intermediateCatchEvent", "boundaryEvent", "receiveTask")
 
 
@@ -81,6 +83,11 @@ def written_keys(subject: Subject) -> frozenset[str]:
     return _Writes.of(subject).keys
 
 
+def names_written(subject: Subject) -> frozenset[str]:
+    """Return every name at the top of the data that a form, a table, a connector or a call writes."""
+    return _Writes.of(subject).names
+
+
 @package_rule("unknown-variable", "warning")
 def variables_are_written(subject: Subject) -> Iterator[Place]:
     """A name that nothing writes stops the matter where it is read; mostly it is a slip of the pen."""
@@ -118,7 +125,7 @@ def variables_are_written_before(subject: Subject) -> Iterator[Place]:
             late = sorted(
                 name
                 for name in written.parsed.names & writers.keys() - elsewhere - _GIVEN
-                if not order.any_before(writers[name], node)
+                if node not in order.from_any(frozenset(writers[name]))
             )
             if late:
                 first = diagram.by_id[min(writers[late[0]])]
@@ -157,9 +164,9 @@ class _Order:
             id, scope = node.get("id", ""), node.getparent().get("id", "")
             if kind(node) == "boundaryEvent":
                 self.after[node.get("attachedToRef", "")].add(id)
-                inside = [each for each in diagram.nodes if each.getparent().get("id") == node.get("attachedToRef")]
-                for each in inside:
-                    self.after[each.get("id", "")].add(id)
+                host = diagram.by_id.get(node.get("attachedToRef", ""))
+                for inside in diagram.children(host) if host is not None else ():
+                    self.after[inside.get("id", "")].add(id)
             elif kind(node) == "startEvent" and scope in diagram.by_id:
                 self.after[scope].add(id)
                 around = node.getparent().getparent()
@@ -169,27 +176,24 @@ class _Order:
             elif kind(node) == "endEvent":
                 self.after[id] |= {flow.get("targetRef", "") for flow in diagram.outgoing.get(scope, ())}
             elif definition_type(node) == "link":
-                self.after[id] |= {other for other in _same_link(diagram, node)}
-        self._reached: dict[str, set[str]] = {}
+                self.after[id] |= set(_same_link(diagram, node))
+        self._reached: dict[frozenset[str], set[str]] = {}
 
-    def any_before(self, writers: Iterable[str], node: str) -> bool:
-        """Tell whether one of the writers is the node itself or can come before it.
+    def from_any(self, starts: frozenset[str]) -> set[str]:
+        """Return the nodes themselves and all that can come after one of them.
 
         A call hands in what its mappings calculate, a form what is filled in: there the writer may read itself.
         """
-        return any(writer == node or node in self.reached(writer) for writer in writers)
-
-    def reached(self, start: str) -> set[str]:
-        if start not in self._reached:
+        if starts not in self._reached:
             found: set[str] = set()
-            ahead = list(self.after.get(start, ()))
+            ahead = list(starts)
             while ahead:
                 id = ahead.pop()
                 if id not in found:
                     found.add(id)
                     ahead.extend(self.after.get(id, ()))
-            self._reached[start] = found
-        return self._reached[start]
+            self._reached[starts] = found
+        return self._reached[starts]
 
 
 def _same_link(diagram: Diagram, event: etree._Element) -> Iterator[str]:
@@ -205,38 +209,35 @@ def branches_write_apart(diagram: Diagram) -> Iterator[Place]:
     """Two branches that run at the same time and write the same data: the later one wins, whichever that is."""
     parting = [gateway for gateway in diagram.of_kind("parallelGateway") if len(diagram.leaving(gateway)) > 1]
     writes, order = _Writes.of(diagram.subject), _Order(diagram) if parting else None
-    said: set[tuple[str, str]] = set()
+    said: set[str] = set()
     for gateway in parting:
-        ways = [{id, *order.reached(id)} for id in sorted(order.after.get(gateway.get("id", ""), ()))]
+        ways = [order.from_any(frozenset((id,))) for id in sorted(order.after.get(gateway.get("id", ""), ()))]
         # What every branch comes to lies behind the join.
         joined = set.intersection(*ways) if len(ways) > 1 else set()
-        branches = [way - joined for way in ways]
-        for number, branch in enumerate(branches):
-            for other in branches[number + 1 :]:
-                for one, two, key in _clashes(diagram, writes, branch - other, other - branch):
-                    if (one, two) not in said:
-                        said.add((one, two))
-                        first, second = diagram.by_id[one], diagram.by_id[two]
-                        message = f"{title(first)}和{title(second)}同时在办，都写 {key}，先写的会被盖掉。"
-                        yield diagram.at(
-                            second, message, "请让两边写不同的名称，例如 approve.decision 和 check.decision。"
-                        )
+        before: dict[str, list[tuple[str, str]]] = {}
+        for way in ways:
+            here = [(id, key) for id in sorted(way - joined) for key in writes.of_node.get((diagram.file, id), ())]
+            for id, key in here:
+                clash = next((one for one, other in before.get(_top(key), ()) if one != id and _same(key, other)), None)
+                if clash is not None and id not in said:
+                    said.add(id)
+                    first, second = diagram.by_id[clash], diagram.by_id[id]
+                    message = f"{title(first)}和{title(second)}同时在办，都写 {key}，先写的会被盖掉。"
+                    hint = "请让两边写不同的名称，例如 approve.decision 和 check.decision。"
+                    yield diagram.at(second, message, hint)
+            for id, key in here:
+                # The first few tell enough; a thousand branches that write the same are one mistake.
+                if len(before.setdefault(_top(key), [])) < _MOST_WRITERS:
+                    before[_top(key)].append((id, key))
 
 
-def _clashes(
-    diagram: Diagram, writes: _Writes, branch: Iterable[str], other: Iterable[str]
-) -> Iterator[tuple[str, str, str]]:
-    """Return node, node and key of what both sides write; ``a`` also covers ``a.b``."""
-    sides = [
-        [(id, writes.of_node.get((diagram.file, id), frozenset())) for id in sorted(side)] for side in (branch, other)
-    ]
-    for one, mine in sides[0]:
-        for two, theirs in sides[1]:
-            same = sorted(
-                a for a in mine for b in theirs if a == b or f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.")
-            )
-            if same:
-                yield one, two, same[0]
+def _top(key: str) -> str:
+    return key.partition(".")[0]
+
+
+def _same(key: str, other: str) -> bool:
+    """Tell whether writing both would meet: ``a`` also covers ``a.b``."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
 
 
 @package_rule("data-never-read", "info")

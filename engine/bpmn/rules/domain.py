@@ -84,7 +84,9 @@ def tasks_say_by_what_right(diagram: Diagram) -> Iterator[Place]:
             missing = [name for name, value in said.items() if not value]
             if missing:
                 message = f"{title(node)}没有写{listed(missing)}。"
-                yield diagram.at(node, message, "请在这一步写上 power:legalBasis、power:material、power:timeLimit。")
+                yield diagram.at(
+                    node, message, "请在这一步的属性里补上：依据是 legalBasis，材料是 material，期限是 timeLimit。"
+                )
 
 
 @rule("item-complete")
@@ -96,13 +98,17 @@ def item_says_everything(diagram: Diagram) -> Iterator[Place]:
     item = next(iter(facts_of(process, "item")), None)
     if item is None:
         message = f"{full_title(process)}没有写权力事项。"
-        yield diagram.at(process, message, "请在流程上写 power:item，见 processes/README.md 第 2 节。")
+        yield diagram.at(
+            process,
+            message,
+            "请在流程的属性里写上权力事项（power:item）：代码、类别、范围、不管的事、公开方式、承诺时限、层级。",
+        )
         return
     missing = [name for key, name in _ITEM.items() if not item.get(key, "").strip()]
     if not process.get("name", "").strip():
         yield diagram.at(process, f"{title(process)}没有名称，清单上写不出来。", "请给流程起一个名称，就是事项的名称。")
     if missing:
-        yield diagram.at(item, f"权力事项没有写{listed(missing)}。", "请在 power:item 里补上。")
+        yield diagram.at(item, f"权力事项没有写{listed(missing)}。", "请在权力事项（power:item）里补上。")
     for key, allowed in (("publish", _PUBLISH), ("level", _LEVELS)):
         if item.get(key) and item.get(key) not in allowed:
             message = f"权力事项的{_ITEM[key]}“{item.get(key)}”不对。"
@@ -110,7 +116,7 @@ def item_says_everything(diagram: Diagram) -> Iterator[Place]:
     code = diagram.subject.package.code
     if code and item.get("code", code) != code:
         message = f"权力事项的代码 {item.get('code')} 和文件夹的代码 {code} 不一样。"
-        yield diagram.at(item, message, "请让两个一样。")
+        yield diagram.at(item, message, "请把两个改成一样。")
 
 
 @rule("high-risk-has-control")
@@ -123,21 +129,26 @@ def risks_are_controlled(diagram: Diagram) -> Iterator[Place]:
             yield diagram.at(risk, f"{title(owner)}的风险等级“{grade}”不对。", "只能是 H（高）、M（中）、L（低）之一。")
         elif grade == "H" and not controls:
             message = f"{title(owner)}的高风险“{risk.get('text', '')}”没有防控措施。"
-            yield diagram.at(risk, message, "请在 control 里写上措施，例如 m7（四人分离）。")
+            yield diagram.at(risk, message, "请写上防控措施的代号（control），例如 m7（四人分离）、m10（照片）。")
         unknown = [control for control in controls if control not in _CONTROLS]
         if unknown:
-            yield diagram.at(risk, f"{title(owner)}的防控措施 {listed(unknown)} 没有。", "只能是 m1 到 m15。")
+            yield diagram.at(risk, f"{title(owner)}的防控措施 {listed(unknown)} 没有。", "代号只有 m1 到 m15。")
 
 
 @rule("separation-possible")
 def separated_steps_are_there(diagram: Diagram) -> Iterator[Place]:
     """Hands can only be kept apart from those of a task that is drawn."""
-    tasks = {activity.id for activity, _ in _activities(diagram) if activity.is_task}
+    own = {activity.id for activity, _ in _activities(diagram) if activity.is_task}
+    every = {node.get("id", "") for each in diagram.subject.diagrams for node in each.of_kind(*_HANDWORK)}
     for activity, node in _activities(diagram):
         for fact in facts_of(node, "separate"):
-            ids = fact.get("from", "").split()
+            # A call keeps hands out of the steps it leads to.
+            tasks, led_to = (every, fact.get("of", "").split()) if activity.called else (own, [])
+            ids = [*fact.get("from", "").split(), *led_to]
             if not ids:
-                yield diagram.at(fact, f"{title(node)}没有写要和哪几步分开。", "请在 from 里写步骤的编号。")
+                yield diagram.at(
+                    fact, f"{title(node)}没有写要和哪几步分开。", "请写上要由别人办的那几步的编号（from）。"
+                )
             for id in ids:
                 if id == activity.id:
                     yield diagram.at(fact, f"{title(node)}不能和自己分开。", "请写别的步骤的编号。")
@@ -206,7 +217,7 @@ def scenarios_take_every_flow(subject: Subject) -> Iterator[Place]:
         ends = (flow.get("sourceRef", ""), flow.get("targetRef", ""))
         if ends not in taken and all(end in diagram.by_id for end in ends):
             way = "到".join(title(diagram.by_id[end]) for end in ends)
-            message = f"从{way}的流向，没有一个情形（scenarios.json）走到。"
+            message = f"从{way}的箭头，没有一个情形（scenarios.json）走到。"
             yield diagram.at(flow, message, "请写一个走这条路的情形，再用 sihua scenarios 试走。")
 
 
@@ -237,7 +248,9 @@ def thresholds_are_parameters(subject: Subject) -> Iterator[Place]:
         numbers = [n for n in literals if isinstance(n, (int, Decimal)) and not isinstance(n, bool)]
         for number in sorted(n for n in numbers if abs(n) >= _THRESHOLD):
             message = f"{written.where}里直接写了数字 {number}。"
-            yield written.say(message, '规定里的数要写成参数，例如 param("seal.contract_max")。')
+            yield written.say(
+                message, '规定里的数会变，请写成参数，例如 param("seal.contract_max")，并在参数表里写明依据。'
+            )
 
 
 @rule("facts-not-lost")

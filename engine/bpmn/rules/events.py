@@ -109,8 +109,8 @@ def event_sub_processes_stand_alone(diagram: Diagram) -> Iterator[Place]:
     for scope in diagram.of_kind("subProcess"):
         flows = [*diagram.entering(scope), *diagram.leaving(scope)]
         if is_true(scope, "triggeredByEvent") and flows:
-            message = f"事件子流程{title(scope)}接了流向，它只由里面的开始事件来启动。"
-            yield diagram.at(flows[0], message, "请删去这条流向；要按顺序办的，改成普通的子流程。")
+            message = f"事件子流程{title(scope)}接了箭头，它只由里面的开始事件来启动。"
+            yield diagram.at(flows[0], message, "请删去这条箭头；要按顺序办的，改成普通的子流程。")
 
 
 @rule("start-event-incoming", aliases=("EXT.096",))
@@ -118,8 +118,8 @@ def start_is_not_entered(diagram: Diagram) -> Iterator[Place]:
     """No flow leads back to a start event."""
     for node in diagram.of_kind("startEvent"):
         if diagram.entering(node):
-            message = f"有流向通到{full_title(node)}，开始只有一次。"
-            yield diagram.at(node, message, "请把这条流向改接到开始后面的那一步。")
+            message = f"有箭头通到{full_title(node)}，开始只有一次。"
+            yield diagram.at(node, message, "请把这条箭头改接到开始后面的那一步。")
 
 
 @rule("end-event-outgoing", aliases=("EXT.104",))
@@ -127,8 +127,8 @@ def end_is_not_left(diagram: Diagram) -> Iterator[Place]:
     """No flow leaves an end event."""
     for node in diagram.of_kind("endEvent"):
         if diagram.leaving(node):
-            message = f"{full_title(node)}后面还有流向，到这里已经结束了。"
-            yield diagram.at(node, message, "请删去这条流向，或者把它改成中间的一步。")
+            message = f"{full_title(node)}后面还有箭头，到这里已经结束了。"
+            yield diagram.at(node, message, "请删去这条箭头，或者把它改成中间的一步。")
 
 
 @rule("boundary-event-incoming", aliases=("EXT.112",))
@@ -136,8 +136,8 @@ def boundary_is_not_entered(diagram: Diagram) -> Iterator[Place]:
     """A boundary event happens; no flow leads to it."""
     for node in diagram.of_kind("boundaryEvent"):
         if diagram.entering(node):
-            message = f"有流向通到{full_title(node)}，它是自己发生的，不能按顺序走到。"
-            yield diagram.at(node, message, "请把这条流向改接到别的步骤。")
+            message = f"有箭头通到{full_title(node)}，它是自己发生的，不能按顺序走到。"
+            yield diagram.at(node, message, "请把这条箭头改接到别的步骤。")
 
 
 @rule("boundary-no-outgoing", aliases=("no-implicit-end", "EXT.113"))
@@ -145,7 +145,7 @@ def boundary_leads_on(diagram: Diagram) -> Iterator[Place]:
     """A boundary event says what happens then."""
     for node in diagram.of_kind("boundaryEvent"):
         if not diagram.leaving(node) and definition_type(node) != "compensate":
-            message = f"{full_title(node)}后面没有流向，发生了以后不知道办什么。"
+            message = f"{full_title(node)}后面没有箭头，发生了以后不知道办什么。"
             yield diagram.at(node, message, "请连到发生以后要办的那一步，或者连到结束事件。")
 
 
@@ -234,15 +234,15 @@ def compensation_undoes_something(diagram: Diagram) -> Iterator[Place]:
     linked = {end for each in diagram.elements if kind(each) == "association" for end in _ends(each)}
     for node in diagram.of_kind("boundaryEvent"):
         if definition_type(node) == "compensate" and diagram.leaving(node):
-            message = f"{full_title(node)}是补偿事件，不能用流向连出去。"
+            message = f"{full_title(node)}是补偿事件，不能用箭头连出去。"
             yield diagram.at(node, message, "请用关联线（虚线）连到用来挽回的那一步。")
         elif definition_type(node) == "compensate" and node.get("id") not in linked:
             message = f"{full_title(node)}是补偿事件，却没有连到用来挽回的那一步。"
             yield diagram.at(node, message, "请用关联线（虚线）连到那一步，并把那一步设成补偿步骤。")
     for node in diagram.nodes:
         if is_true(node, "isForCompensation") and (diagram.entering(node) or diagram.leaving(node)):
-            message = f"{title(node)}是用来挽回的补偿步骤，不能接流向。"
-            yield diagram.at(node, message, "请删去它的流向，用关联线（虚线）从补偿事件连过来。")
+            message = f"{title(node)}是用来挽回的补偿步骤，不能接箭头。"
+            yield diagram.at(node, message, "请删去它的箭头，用关联线（虚线）从补偿事件连过来。")
     for definition in diagram.elements:
         target = definition.get("activityRef", "")
         if kind(definition) == "compensateEventDefinition" and target and target not in diagram.by_id:
@@ -255,8 +255,8 @@ def openers_are_not_entered(diagram: Diagram) -> Iterator[Place]:
     """What opens a matter by itself is its beginning: no flow can lead there."""
     for node in diagram.of_kind("receiveTask", "eventBasedGateway"):
         if is_true(node, "instantiate") and diagram.entering(node):
-            message = f"{full_title(node)}设成了“自己发起事项”，前面却接了流向。"
-            yield diagram.at(node, message, "请删去前面的流向，或者不设“自己发起事项”（instantiate）。")
+            message = f"{full_title(node)}设成了“自己发起事项”，前面却接了箭头。"
+            yield diagram.at(node, message, "请删去前面的箭头，或者不设“自己发起事项”（instantiate）。")
 
 
 @rule("ad-hoc-sub-process", aliases=("ad-hoc-sub-process", "EXT.061", "EXT.062"))

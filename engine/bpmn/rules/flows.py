@@ -17,6 +17,7 @@ from engine.bpmn.rules.subject import (
     full_title,
     is_true,
     kind,
+    listed,
     title,
 )
 
@@ -31,8 +32,8 @@ def flows_stay_inside(diagram: Diagram) -> Iterator[Place]:
     for flow, source, target in _joined(diagram):
         same_process = _process(source) is _process(target)
         if same_process and any(node.getparent() is not flow.getparent() for node in (source, target)):
-            message = f"从{title(source)}到{title(target)}的流向穿过了子流程的边界。"
-            yield diagram.at(flow, message, "请让流向留在同一层里：进出子流程，由子流程本身的流向来连。")
+            message = f"从{title(source)}到{title(target)}的箭头穿过了子流程的边界。"
+            yield diagram.at(flow, message, "请让箭头留在同一层里：进出子流程，由子流程本身的箭头来连。")
 
 
 @rule("flow-crosses-pool", aliases=("EXT.028",))
@@ -40,7 +41,7 @@ def flows_stay_in_their_pool(diagram: Diagram) -> Iterator[Place]:
     """A sequence flow stays in its pool; what goes to another process is a message."""
     for flow, source, target in _joined(diagram):
         if _process(source) is not _process(target):
-            message = f"从{title(source)}到{title(target)}的流向从一个流程连到了另一个流程。"
+            message = f"从{title(source)}到{title(target)}的箭头从一个流程连到了另一个流程。"
             yield diagram.at(flow, message, "请改成发消息和等消息，或者把两步画在同一个流程里。")
 
 
@@ -65,7 +66,7 @@ def messages_leave_the_pool(diagram: Diagram) -> Iterator[Place]:
         pools = [_pool(diagram, end) for end in ends]
         if ends[0] is ends[1] or (pools[0] is not None and pools[0] is pools[1]):
             message = f"从{title(ends[0])}到{title(ends[1])}的消息流两头在同一个泳池里。"
-            yield diagram.at(flow, message, "同一个泳池里请用流向（实线箭头）；消息流只连两个泳池。")
+            yield diagram.at(flow, message, "同一个泳池里请用箭头（实线箭头）；消息流只连两个泳池。")
 
 
 @rule("message-flow-end", aliases=("EXT.102", "EXT.103", "EXT.108", "EXT.109", "EXT.119"))
@@ -108,7 +109,7 @@ def flows_join_steps(diagram: Diagram) -> Iterator[Place]:
             joined = diagram.by_id.get(flow.get(end, ""))
             if joined is not None and kind(joined) not in allowed:
                 message = f"{full_title(flow)}接到了{full_title(joined)}，它不是一个步骤。"
-                yield diagram.at(flow, message, "说明和数据请用关联线（虚线）来连；流向只连步骤、事件和网关。")
+                yield diagram.at(flow, message, "说明和数据请用关联线（虚线）来连；箭头只连步骤、事件和网关。")
 
 
 @rule("no-disconnected", aliases=("no-disconnected",))
@@ -117,7 +118,7 @@ def is_connected(diagram: Diagram) -> Iterator[Place]:
     for node in diagram.nodes:
         alone = not diagram.entering(node) and not diagram.leaving(node)
         if alone and kind(node) != "boundaryEvent" and not _stands_alone(node):
-            yield diagram.at(node, f"{title(node)}没有接上任何流向，永远不会办到。", "请连上流向，或者删去它。")
+            yield diagram.at(node, f"{title(node)}没有接上任何箭头，永远不会办到。", "请连上箭头，或者删去它。")
 
 
 @rule("no-implicit-start", "info", aliases=("no-implicit-start", "EXT.107", "EXT.115", "EXT.150"))
@@ -127,7 +128,7 @@ def begins_at_a_start_event(diagram: Diagram) -> Iterator[Place]:
         link = kind(node) == "intermediateCatchEvent" and definition_type(node) == "link"
         begins = kind(node) in ("startEvent", "boundaryEvent") or link or _stands_alone(node)
         if not begins and not diagram.entering(node):
-            message = f"没有流向通到{title(node)}。"
+            message = f"没有箭头通到{title(node)}。"
             yield diagram.at(node, message, "请从开始事件或者前一步连过来。")
 
 
@@ -138,7 +139,7 @@ def ends_at_an_end_event(diagram: Diagram) -> Iterator[Place]:
         link = kind(node) == "intermediateThrowEvent" and definition_type(node) == "link"
         ends = kind(node) in ("endEvent", "boundaryEvent") or link or _stands_alone(node)
         if not ends and not diagram.leaving(node):
-            message = f"{title(node)}后面没有流向，走不到结束事件，看不出办成了没有。"
+            message = f"{title(node)}后面没有箭头，走不到结束事件，看不出办成了没有。"
             yield diagram.at(node, message, "请连到下一步，或者连到一个结束事件。")
 
 
@@ -156,7 +157,7 @@ def flows_are_drawn_once(diagram: Diagram) -> Iterator[Place]:
     """Two flows of the same condition between the same nodes: what follows would be done twice."""
     for flow in duplicate_flows(diagram):
         source, target = (diagram.by_id[flow.get(end)] for end in ("sourceRef", "targetRef"))
-        message = f"从{title(source)}到{title(target)}的流向画了两次。"
+        message = f"从{title(source)}到{title(target)}的箭头画了两次。"
         yield diagram.at(flow, message, "请删去一条，不然后面的步骤会办两次。")
 
 
@@ -170,6 +171,38 @@ def duplicate_flows(diagram: Diagram) -> list[etree._Element]:
             twice.append(flow)
         seen.add(key)
     return twice
+
+
+@rule("incoming-outgoing-mismatch", "warning", aliases=("EXT.023",))
+def steps_name_their_flows(diagram: Diagram) -> Iterator[Place]:
+    """What a node says of the flows that enter and leave it agrees with what the flows say; the flows are run."""
+    for node in diagram.nodes:
+        faults = [
+            f"{word}{what}{listed(ids)}"
+            for tag, word in (("incoming", "进来的"), ("outgoing", "出去的"))
+            for what, ids in zip(("多记了 ", "少记了 "), differing_ends(diagram, node, tag), strict=True)
+            if ids
+        ]
+        if faults:
+            message = f"{title(node)}记的箭头和图上画的不一样：{listed(faults)}。"
+            yield diagram.at(node, message, "系统照箭头来办；请在编辑器里重新保存，让两处一致。")
+
+
+def differing_ends(diagram: Diagram, node: etree._Element, tag: str) -> tuple[list[str], list[str]]:
+    """Return the flows a node names wrongly as ``incoming`` or ``outgoing``, and those it leaves out.
+
+    A node that names no flow at all leaves it to the flows, which is as clear.
+    """
+    flows = diagram.entering(node) if tag == "incoming" else diagram.leaving(node)
+    real = [flow.get("id") for flow in flows if flow.get("id")]
+    named = [id for _, id in named_ends(node, tag)]
+    silent = not named_ends(node, "incoming") and not named_ends(node, "outgoing")
+    return [id for id in named if id not in real], [] if silent else [id for id in real if id not in named]
+
+
+def named_ends(node: etree._Element, tag: str) -> list[tuple[etree._Element, str]]:
+    """Return the ``incoming`` or ``outgoing`` elements of a node, each with the flow it names."""
+    return [(each, (each.text or "").strip().rpartition(":")[2]) for each in node.iterchildren(bpmn(tag))]
 
 
 @rule("token-quantity", aliases=("EXT.037",), instead_of="unsupported-element")

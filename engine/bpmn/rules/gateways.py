@@ -35,11 +35,11 @@ def default_leaves_here(diagram: Diagram) -> Iterator[Place]:
         if flow is None or kind(flow) != "sequenceFlow":
             continue
         if flow.get("sourceRef") != node.get("id"):
-            message = f"{title(node)}的默认流向不是从它出来的。"
-            yield diagram.at(node, message, "请在它自己的流向里选一条作默认流向。")
+            message = f"{title(node)}的默认箭头不是从它出来的。"
+            yield diagram.at(node, message, "请在它自己的箭头里选一条作默认箭头。")
         elif kind(node) not in _CHOOSING and not _chooses(diagram, node):
-            message = f"{title(node)}后面没有选择，写在它上面的默认流向不起作用。"
-            yield diagram.at(node, message, "请删去默认流向，需要选择的地方画一个排他网关。")
+            message = f"{title(node)}后面没有选择，写在它上面的默认箭头不起作用。"
+            yield diagram.at(node, message, "请删去默认箭头，需要选择的地方画一个排他网关。")
 
 
 @rule("condition-missing")
@@ -54,7 +54,7 @@ def every_answer_has_a_condition(diagram: Diagram) -> Iterator[Place]:
                 yield diagram.at(flow, message, _WHEN)
 
 
-_WHEN = '请写上什么时候走这一条，例如 approve.decision = "agree"，或者设成默认流向。'
+_WHEN = '请写上什么时候走这一条，例如 approve.decision = "agree"，或者设成默认箭头。'
 
 
 @rule("conditional-flows", aliases=("conditional-flows",))
@@ -65,7 +65,7 @@ def all_answers_have_a_condition(diagram: Diagram) -> Iterator[Place]:
             continue
         for flow in diagram.leaving(node):
             if flow.get("id", "") != node.get("default") and not has_condition(flow):
-                message = f"{title(node)}的{full_title(flow)}没有条件，和它并排的流向却有选择。"
+                message = f"{title(node)}的{full_title(flow)}没有条件，和它并排的箭头却有选择。"
                 yield diagram.at(flow, message, _WHEN)
 
 
@@ -87,11 +87,11 @@ def no_condition_without_a_choice(diagram: Diagram) -> Iterator[Place]:
         if source is None or not condition(flow) or kind(source) == "eventBasedGateway":
             continue
         if kind(source) not in _CHOOSING and source.tag not in ACTIVITIES:
-            message = f"从{title(source)}出来的流向写了条件，但是不会去看。"
-            yield diagram.at(flow, message, "请在它后面画一个排他网关，把条件写在网关的流向上。")
+            message = f"从{title(source)}出来的箭头写了条件，但是不会去看。"
+            yield diagram.at(flow, message, "请在它后面画一个排他网关，把条件写在网关的箭头上。")
         elif source.get("default") == flow.get("id", ""):
             message = f"{title(source)}的默认{full_title(flow)}写了条件，但是不会去看。"
-            yield diagram.at(flow, message, "请删去这个条件，或者不把这一条设成默认流向。")
+            yield diagram.at(flow, message, "请删去这个条件，或者不把这一条设成默认箭头。")
 
 
 @rule("event-gateway-target", aliases=("event-based-gateway", "EXT.136", "EXT.138", "EXT.139", "EXT.140", "EXT.141"))
@@ -108,9 +108,9 @@ def event_gateway_waits(diagram: Diagram) -> Iterator[Place]:
                 message = f"{full_title(gateway)}后面接了{title(target)}，它不是等消息或时间的事件。"
                 yield diagram.at(flow, message, "事件网关后面只能接等消息、等时间的中间事件或者接收任务。")
             elif target is not None and len(diagram.entering(target)) > 1:
-                message = f"{title(target)}是{full_title(gateway)}等的事件，却还有别的流向通到它。"
-                yield diagram.at(flow, message, "请让它前面只有事件网关这一条流向，别处再画一个。")
-            elif target is not None and kind(target) == "receiveTask" and _has_boundary(diagram, target):
+                message = f"{title(target)}是{full_title(gateway)}等的事件，却还有别的箭头通到它。"
+                yield diagram.at(flow, message, "请让它前面只有事件网关这一条箭头，别处再画一个。")
+            elif target is not None and kind(target) == "receiveTask" and diagram.hanging.get(target.get("id", "")):
                 message = f"{title(target)}是{full_title(gateway)}等的，它的边上不能再挂事件。"
                 yield diagram.at(flow, message, "请把边上的事件改成事件网关后面的另一个事件。")
         waits = {kind(target) + definition_type(target) for _, target in targets if target is not None}
@@ -125,17 +125,13 @@ def _can_be_waited_for(node: etree._Element) -> bool:
     return kind(node) == "intermediateCatchEvent" and definition_type(node) in _WAITED_FOR
 
 
-def _has_boundary(diagram: Diagram, node: etree._Element) -> bool:
-    return any(each.get("attachedToRef") == node.get("id") for each in diagram.of_kind("boundaryEvent"))
-
-
 @rule("event-gateway-condition", aliases=("event-based-gateway", "EXT.137"))
 def event_gateway_asks_nothing(diagram: Diagram) -> Iterator[Place]:
     """Behind an event-based gateway the event decides, so a condition there is never asked."""
     for gateway in diagram.of_kind("eventBasedGateway"):
         for flow in diagram.leaving(gateway):
             if has_condition(flow):
-                message = f"{full_title(gateway)}的流向写了条件，但是不会去看。"
+                message = f"{full_title(gateway)}的箭头写了条件，但是不会去看。"
                 yield diagram.at(flow, message, "请删去这个条件：事件网关看的是哪件事先发生。")
 
 
@@ -144,7 +140,7 @@ def steps_do_not_join(diagram: Diagram) -> Iterator[Place]:
     """A step with several incoming flows does not wait for all of them: it is done once for each."""
     for node in diagram.nodes:
         if not kind(node).endswith("Gateway") and len(diagram.entering(node)) > 1:
-            message = f"有 {len(diagram.entering(node))} 条流向通到{title(node)}，每来一次就办一次，不会等齐。"
+            message = f"有 {len(diagram.entering(node))} 条箭头通到{title(node)}，每来一次就办一次，不会等齐。"
             yield diagram.at(node, message, "只会来一条的（如退回重办）不用改；要等齐的，前面画一个并行网关。")
 
 
@@ -168,7 +164,7 @@ def gateways_keep_their_direction(diagram: Diagram) -> Iterator[Place]:
             message = f"{full_title(node)}写明只分不合（Diverging），却有 {len(diagram.entering(node))} 条通到它。"
         else:
             continue
-        yield diagram.at(node, message, "请删去 gatewayDirection 这一项，或者改正流向。")
+        yield diagram.at(node, message, "请删去 gatewayDirection 这一项，或者改正箭头。")
 
 
 @rule("superfluous-gateway", "warning", aliases=("superfluous-gateway", "EXT.135"))
@@ -208,7 +204,7 @@ def ways_part_at_gateways(diagram: Diagram) -> Iterator[Place]:
             if flow.get("id", "") != node.get("default") and not has_condition(flow)
         ]
         if len(plain) > 1:
-            message = f"{title(node)}后面直接分出 {len(plain)} 条流向，会同时都走。"
+            message = f"{title(node)}后面直接分出 {len(plain)} 条箭头，会同时都走。"
             yield diagram.at(node, message, "要同时办的，后面画一个并行网关；只走一条的，画一个排他网关。")
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from engine.bpmn.document import BPMN, CAMUNDA
 from engine.bpmn.expressions import EvaluationError, ExpressionError, parse
-from engine.bpmn.rules import package_rule, rule
+from engine.bpmn.lint_levels import NAME
+from engine.bpmn.rules import RULES, package_rule, rule
 from engine.bpmn.rules.subject import Diagram, Place, Subject, camunda, kind, title
 
 #: how often one step may be repeated, and how many steps an item and all it calls may have
@@ -92,3 +93,18 @@ def items_are_readable(subject: Subject) -> Iterator[Place]:
         yield subject.in_file(
             subject.main or next(iter(subject.package.files)), 1, message, "请拆成几个事项，用消息来接。"
         )
+
+
+@package_rule("config-invalid", "warning")
+def settings_are_understood(subject: Subject) -> Iterator[Place]:
+    """What .bpmnlintrc asks for exists, and does not silence what would run wrongly."""
+    levels = subject.world.levels
+    for text in levels.unknown:
+        message = f"检查设置里的“{text}”不认识，没有照办。"
+        yield subject.in_file(NAME, 1, message, "规则名称见 sihua lint --rules，级别写 off、info、warn 或者 error。")
+    for each in RULES.values():
+        names = (each.id, *(alias for alias in each.aliases if alias not in RULES))
+        asked = [levels.said[name] for name in names if name in levels.said]
+        if each.is_firm and asked and asked[0] != "error":
+            message = f"检查设置想调低 {each.id}，它说的是办不下去的错误，不能调低。"
+            yield subject.in_file(NAME, 1, message, "请从 .bpmnlintrc 里删去这一行。")

@@ -73,7 +73,7 @@ def is_bpmn(subject: Subject) -> Iterator[Place]:
 def imports_nothing(diagram: Diagram) -> Iterator[Place]:
     """A diagram must stand for itself: nothing outside the package is fetched."""
     for element in diagram.root.iterchildren(bpmn("import")):
-        yield diagram.at(element, "图里引用了别的文件，不会去读。", "请删去 import，把要用的内容画在图里。")
+        yield diagram.at(element, "图里引用了别的文件，不会去读。", "请删去引用（import），把要用的内容画在图里。")
 
 
 @package_rule("no-process")
@@ -84,7 +84,7 @@ def has_process(subject: Subject) -> Iterator[Place]:
         yield subject.in_file(f"{subject.package.id}.bpmn", 1, message, "请画一张 .bpmn 流程图放进文件夹。")
     for diagram in subject.diagrams:
         if not diagram.processes:
-            yield diagram.at(diagram.root, "图里没有流程。", "请画出流程，协作图和编排图不能执行。")
+            yield diagram.at(diagram.root, "图里没有流程。", "请在泳池里画出流程；只有泳池、没有步骤的图不能执行。")
 
 
 @rule("process-empty")
@@ -195,5 +195,5 @@ def says_readable_facts(diagram: Diagram) -> Iterator[Place]:
     if isinstance(diagram.facts, FactsError):
         element = diagram.by_id.get(diagram.facts.element)
         name = "" if element is None else element.get("name", "")
-        hint = "请照 processes/README.md 第 2 节改写。"
+        hint = "请写整数和单位：三个工作日写 3 和 wd，七天写 7 和 d。"
         yield Place(diagram.file, diagram.facts.line, diagram.facts.element, name, diagram.facts.message, hint)

@@ -25,7 +25,7 @@ def has_name(diagram: Diagram) -> Iterator[Place]:
     frames = [element for element in diagram.elements if kind(element) in ("lane", "participant")]
     for element in [*frames, *diagram.nodes, *diagram.flows]:
         if _wants_name(diagram, element) and not (element.get("name") or "").strip():
-            hint = "请给它起一个名称：步骤是动词加事情，网关是一句问话，流向是回答。"
+            hint = "请给它起一个名称：步骤是动词加事情，网关是一句问话，箭头是回答。"
             yield diagram.at(element, f"{title(element)}没有名称。", hint)
 
 
@@ -73,7 +73,7 @@ def flows_have_ids(diagram: Diagram) -> Iterator[Place]:
         if not flow.get("id"):
             ends = [diagram.by_id.get(flow.get(end, "")) for end in ("sourceRef", "targetRef")]
             way = "到".join(title(end) for end in ends if end is not None)
-            message = f"从{way}的流向没有编号（id）。" if None not in ends else "有一条流向没有编号（id）。"
+            message = f"从{way}的箭头没有编号（id）。" if None not in ends else "有一条箭头没有编号（id）。"
             yield diagram.at(flow, message, "请给它一个编号，例如 Flow_register_approve。")
 
 
@@ -87,4 +87,4 @@ def only_answers_are_labelled(diagram: Diagram) -> Iterator[Place]:
         forks = kind(source) in _CHOOSING and len(diagram.leaving(source)) > 1
         if not forks and source.get("default") != flow.get("id", ""):
             message = f"{full_title(flow)}写了名称，它前面却没有要回答的问题。"
-            yield diagram.at(flow, message, "请删去这条流向的名称，要说明的写进步骤的名称里。")
+            yield diagram.at(flow, message, "请删去这条箭头的名称，要说明的写进步骤的名称里。")

@@ -20,6 +20,8 @@ _SUB_PROCESSES = ("subProcess", "transaction", "adHocSubProcess")
 #: width and height that modelers give a shape (DIAGRAMS §1)
 _TASK, _GATEWAY, _EVENT = (100, 80), (50, 50), (36, 36)
 _SIZES = {"dataObjectReference": (36, 50), "dataStoreReference": (50, 50)}
+#: how many pairs are looked at; a picture with more shapes on each other has been told enough
+_MOST_PAIRS = 200_000
 #: height of an empty pool, or its width when it stands upright
 _EMPTY_POOL = 60
 
@@ -70,17 +72,20 @@ def lies_free(diagram: Diagram) -> Iterator[Place]:
     pools = [element for element in diagram.elements if kind(element) == "participant"]
     framed = {pool.get("processRef"): shapes.get(pool.get("id")) for pool in pools}
     data = [element for element in diagram.elements if kind(element) in _DATA]
+    data_in: dict[etree._Element, list[etree._Element]] = {}
+    for each in data:
+        data_in.setdefault(each.getparent(), []).append(each)
     covered = set(_covered(pools, shapes))
     outside: set[etree._Element] = set()
     for scope in diagram.scopes:
-        inside = [*diagram.children(scope), *(each for each in data if each.getparent() is scope)]
+        inside = [*diagram.children(scope), *data_in.get(scope, ())]
         covered.update(_covered(inside, shapes))
         frame = framed.get(scope.get("id")) if kind(scope) == "process" else shapes.get(scope.get("id"))
         if frame is not None and (kind(scope) == "process" or frame.expanded):
             placed = [element for element in inside if kind(element) != "dataStoreReference"]
             drawn = [each for each in placed if each.get("id") in shapes]
             outside.update(each for each in drawn if not frame.holds(shapes[each.get("id")]))
-    for element in diagram.elements:
+    for element in [*pools, *data, *diagram.nodes] if covered or outside else ():
         if element in covered:
             message = f"{title(element)}和别的图形叠在一起。"
             yield diagram.at(element, message, "请在流程图编辑器里把它们移开，或者用“整理版面”（sihua tidy）。")
@@ -143,9 +148,11 @@ def _covered(elements: Iterable[etree._Element], shapes: dict[str, _Shape]) -> I
         ((shapes[each.get("id")], each) for each in elements if each.get("id") in shapes),
         key=lambda pair: pair[0].left,
     )
+    pairs = 0
     for number, (shape, element) in enumerate(placed):
         for other_shape, other in placed[number + 1 :]:
-            if other_shape.left > shape.right:
+            pairs += 1
+            if other_shape.left > shape.right or pairs > _MOST_PAIRS:
                 break
             hangs = element.get("attachedToRef") == other.get("id") or other.get("attachedToRef") == element.get("id")
             if shape.meets(other_shape) and not hangs:

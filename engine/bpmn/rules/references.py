@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
@@ -29,29 +29,29 @@ _REFERENCES = tuple(f"{each}Ref" for each in _DECLARED)
 @rule("link-event", aliases=("link-event", "EXT.117"))
 def links_are_named(diagram: Diagram) -> Iterator[Place]:
     """A link jumps to the link of the same name, so it has one."""
-    for event in _links(diagram, diagram.root):
+    for event in _links(diagram.nodes):
         if not _link_name(event):
             message = f"{full_title(event)}是链接事件，没有链接名称，不知道跳到哪里。"
             yield diagram.at(event, message, "请给链接起一个名称，跳出和跳入两头一样。")
         flows = diagram.leaving(event) if kind(event) == "intermediateThrowEvent" else diagram.entering(event)
         if flows:
             side = "后面" if kind(event) == "intermediateThrowEvent" else "前面"
-            message = f"{full_title(event)}是链接事件，{side}不能再接流向。"
-            yield diagram.at(event, message, "请删去这条流向：跳出的一头只进不出，跳入的一头只出不进。")
+            message = f"{full_title(event)}是链接事件，{side}不能再接箭头。"
+            yield diagram.at(event, message, "请删去这条箭头：跳出的一头只进不出，跳入的一头只出不进。")
 
 
 @rule("link-unmatched", aliases=("link-event", "EXT.118", "EXT.124", "EXT.125", "EXT.126"))
 def links_have_a_partner(diagram: Diagram) -> Iterator[Place]:
     """Every link that jumps out has exactly one that jumps in, in the same process or sub-process."""
     for scope in diagram.scopes:
-        links = [event for event in _links(diagram, scope) if _link_name(event)]
+        links = [event for event in _links(diagram.children(scope)) if _link_name(event)]
         into = Counter(_link_name(event) for event in links if kind(event) == "intermediateCatchEvent")
         out = {_link_name(event) for event in links if kind(event) == "intermediateThrowEvent"}
         for event in links:
             name, jumps_out = _link_name(event), kind(event) == "intermediateThrowEvent"
             if jumps_out and not into[name]:
                 message = f"链接“{name}”跳出以后没有跳入的一头，流程会断在这里。"
-                yield diagram.at(event, message, "请在同一层里画一个同名的跳入链接，或者直接用流向连过去。")
+                yield diagram.at(event, message, "请在同一层里画一个同名的跳入链接，或者直接用箭头连过去。")
             elif not jumps_out and name not in out:
                 message = f"链接“{name}”没有从哪里跳过来。"
                 yield diagram.at(event, message, "请画一个同名的跳出链接，或者删去这一个。")
@@ -60,10 +60,9 @@ def links_have_a_partner(diagram: Diagram) -> Iterator[Place]:
                 yield diagram.at(event, message, "请只留一个，别的改名。")
 
 
-def _links(diagram: Diagram, scope: etree._Element) -> list[etree._Element]:
-    events = diagram.of_kind("intermediateCatchEvent", "intermediateThrowEvent")
-    inside = [event for event in events if scope is diagram.root or event.getparent() is scope]
-    return [event for event in inside if definition_type(event) == "link"]
+def _links(nodes: Iterable[etree._Element]) -> list[etree._Element]:
+    events = (node for node in nodes if kind(node) in ("intermediateCatchEvent", "intermediateThrowEvent"))
+    return [event for event in events if definition_type(event) == "link"]
 
 
 def _link_name(event: etree._Element) -> str:
@@ -99,7 +98,7 @@ def calls_do_not_go_round(subject: Subject) -> Iterator[Place]:
             if way := _way_back(called, caller, calls):
                 names = " → ".join((caller, *way))
                 message = f"{title(node)}的调用绕回了自己：{names}，永远办不完。"
-                yield diagram.at(node, message, "请断开这个圈：要重办的，在流程里画一条退回的流向。")
+                yield diagram.at(node, message, "请断开这个圈：要重办的，在流程里画一条退回的箭头。")
 
 
 def _way_back(start: str, goal: str, calls: dict[str, list[tuple[str, Diagram, etree._Element]]]) -> tuple[str, ...]:

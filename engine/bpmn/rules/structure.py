@@ -41,7 +41,7 @@ def comes_to_an_end(diagram: Diagram) -> Iterator[Place]:
         circling = [node for node in diagram.children(scope) if node.get("id") in after.keys() - finite]
         if circling:
             message = f"{listed(map(title, circling))}一直绕圈，走不到结束事件。"
-            yield diagram.at(circling[0], message, "请给其中一步画一条通到结束事件的流向。")
+            yield diagram.at(circling[0], message, "请给其中一步画一条通到结束事件的箭头。")
 
 
 def _starts(nodes: Iterable[etree._Element]) -> list[etree._Element]:

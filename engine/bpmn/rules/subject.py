@@ -43,7 +43,7 @@ _KINDS = {
     "parallelGateway": "并行网关",
     "inclusiveGateway": "包容网关",
     "eventBasedGateway": "事件网关",
-    "sequenceFlow": "流向",
+    "sequenceFlow": "箭头",
     "process": "流程",
     "lane": "泳道",
     "participant": "泳池",
@@ -237,7 +237,22 @@ class Diagram:
 
     def children(self, scope: etree._Element) -> list[etree._Element]:
         """Return the nodes directly in a process or sub-process."""
-        return [node for node in self.nodes if node.getparent() is scope]
+        return self._by_scope.get(scope, [])
+
+    @cached_property
+    def _by_scope(self) -> Mapping[etree._Element, list[etree._Element]]:
+        nodes: dict[etree._Element, list[etree._Element]] = {}
+        for node in self.nodes:
+            nodes.setdefault(node.getparent(), []).append(node)
+        return nodes
+
+    @cached_property
+    def hanging(self) -> Mapping[str, list[etree._Element]]:
+        """Node id → the boundary events on its edge."""
+        events: dict[str, list[etree._Element]] = {}
+        for event in self.of_kind("boundaryEvent"):
+            events.setdefault(event.get("attachedToRef", ""), []).append(event)
+        return events
 
     def successors(self, scope: etree._Element) -> dict[str, list[str]]:
         """Return node id → ids of the nodes that may come next; a boundary event comes after what it hangs on.

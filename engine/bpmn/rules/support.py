@@ -14,7 +14,7 @@ from engine.bpmn.dialect import DialectError
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
 from engine.bpmn.normal_form import normalise
 from engine.bpmn.refusals import refusals
-from engine.bpmn.rules import package_rule, rule
+from engine.bpmn.rules import Rule, package_rule, rule
 from engine.bpmn.rules.events import EVENT_NAMES
 from engine.bpmn.rules.subject import (
     SCOPES,
@@ -70,7 +70,7 @@ _EVENTS = {
 _TRIGGERS = ("", "message", "timer", "error", "signal", "escalation")
 #: what has a sentence of its own
 _SAID = {
-    "task": "{}没有说由谁、怎么办，引擎不知道拿它怎么办。",
+    "task": "{}没有说由谁来办，系统不知道派给谁。",
     "transaction": "{}是事务子流程，办到一半要一起退回，这里不支持。",
     "adHocSubProcess": "{}是特设子流程，里面的步骤没有先后，这里不支持。",
 }
@@ -118,7 +118,7 @@ _FACTS = {
     "timeLimit": "param value unit",
     "riskPoint": "grade text control",
     "disclose": "fields level",
-    "separate": "from",
+    "separate": "from of",
     "hold": "reason",
 }
 _ID = re.compile(r"[^\W\d][\w.\-]*")
@@ -133,7 +133,9 @@ def uses_what_is_run(diagram: Diagram) -> Iterator[Place]:
             continue
         if wrong := _unsupported(element):
             unsupported.add(element)
-            yield diagram.at(element, wrong, "请改用支持的画法，见 processes/README.md 第 1 节。")
+            yield diagram.at(
+                element, wrong, "请换成支持的画法：由人办的用用户任务，系统办的用服务任务，要选择的用排他网关。"
+            )
     for element in _foreign(diagram):
         message = f"图里有不认识的内容 {etree.QName(element).localname}，不会执行。"
         yield diagram.at(element, message, "请删去它；附加的说明要写在扩展元素（extensionElements）里。")
@@ -162,7 +164,7 @@ def _unsupported(element: etree._Element) -> str:
         return f"{title(element)}没有画在流程里。"
     for attribute, plain in _PLAIN_VALUES.items():
         if element.get(attribute, plain[0]).strip() not in plain:
-            return f"{title(element)}不支持 {attribute}={element.get(attribute)}。"
+            return f"{title(element)}写了 {attribute}={element.get(attribute)}，这里不支持，写了也不起作用。"
     return _unsupported_event(element) if name in _EVENTS else ""
 
 
@@ -224,16 +226,20 @@ def _signals(diagram: Diagram) -> Iterator[tuple[etree._Element, str]]:
 def says_nothing_in_vain(diagram: Diagram) -> Iterator[Place]:
     """A setting for another engine is not obeyed here, and the diagram must not pretend it is."""
     for element in diagram.elements:
-        for attribute in element.attrib:
-            name = etree.QName(attribute)
-            if _is_ignored(name.namespace, name.localname, kind(element)):
-                message = f"{title(_named(element))}的 {name.localname} 不起作用。"
-                yield diagram.at(element, message, "请删去它：由谁办看泳道，期限写 power:timeLimit。")
+        for attribute in ignored_attributes(element):
+            message = f"{title(_named(element))}的 {etree.QName(attribute).localname} 不起作用。"
+            yield diagram.at(element, message, "请删去它：由谁办由泳道决定，几天办完写在这一步的期限里。")
         for extension in extensions(element, "*"):
             name = etree.QName(extension)
             if _is_ignored_element(name.namespace, name.localname, kind(element)):
                 message = f"{title(_named(element))}的 {name.localname} 不起作用。"
                 yield diagram.at(extension, message, "请删去它；要办的事画成步骤，看得见的才会执行。")
+
+
+def ignored_attributes(element: etree._Element) -> list[str]:
+    """Return the attributes, with their namespaces, that only another engine obeys."""
+    names = [(attribute, etree.QName(attribute)) for attribute in element.attrib]
+    return [attribute for attribute, name in names if _is_ignored(name.namespace, name.localname, kind(element))]
 
 
 def _is_ignored(namespace: str | None, name: str, place: str) -> bool:
@@ -299,7 +305,15 @@ def has_free_ids(diagram: Diagram) -> Iterator[Place]:
     if diagram.is_main and diagram.processes and diagram.processes[0].get("id", "") != diagram.subject.package.id:
         process = diagram.processes[0]
         message = f"流程的编号 {process.get('id', '')} 和文件夹的名称 {diagram.subject.package.id} 不一样。"
-        yield diagram.at(process, message, "请让两个一样：文件夹叫“代码_流程编号”。")
+        yield diagram.at(
+            process, message, "请把两个改成一样：文件夹的名称是代码、下划线、流程的编号，例如 E01_seal_use。"
+        )
+
+
+def speaks(rule: Rule) -> bool:
+    """Tell whether a rule says why something is not run, so that the fallback need not say it again."""
+    says_why = rule.severity == "error" and rule.group not in ("naming", "picture", "data", "domain")
+    return says_why and rule.id != FALLBACK
 
 
 @rule(FALLBACK)
@@ -309,7 +323,7 @@ def is_run_as_drawn(diagram: Diagram) -> Iterator[Place]:
     normalise(root)
     for node, message in refusals(root):
         said = f"{title(_named(node))}这样画不会照着执行：{message}。"
-        yield diagram.at(node, said, "请照 processes/README.md 第 1 节改成支持的画法。")
+        yield diagram.at(node, said, "请换成支持的画法，〈检查规则〉里有例子。")
 
 
 @package_rule(LAST_WORD)
@@ -320,7 +334,7 @@ def is_taken_by_the_engine(subject: Subject) -> Iterator[Place]:
         Definition.read(subject.package)
     except (DialectError, DecisionError) as error:
         file, element = getattr(error, "file", "") or subject.main, getattr(error, "element", "")
-        yield Place(file, max(error.line, 1), element, "", f"引擎打不开这个流程：{error.message.rstrip('。')}。", hint)
+        yield Place(file, max(error.line, 1), element, "", f"系统打不开这个流程：{error.message.rstrip('。')}。", hint)
     except (EngineError, LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         # SpiffWorkflow reports what it does not understand in any of these.
-        yield subject.in_file(subject.main, 1, f"引擎打不开这个流程：{error}。", hint)
+        yield subject.in_file(subject.main, 1, f"系统打不开这个流程：{error}。", hint)

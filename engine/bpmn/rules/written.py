@@ -63,7 +63,7 @@ def _in_diagram(diagram: Diagram) -> Iterator[Written]:
     for flow in diagram.flows:
         for condition in flow.iterchildren(bpmn("conditionExpression")):
             if text := (condition.text or "").strip():
-                yield _read(diagram, condition, f"流向{title(flow)}的条件", text, decides=True)
+                yield _read(diagram, condition, f"箭头{title(flow)}的条件", text, decides=True)
     for element, where, text in _calculated(diagram):
         if text.strip().startswith("="):
             yield _read(diagram, element, where, text)

@@ -12,7 +12,7 @@ from engine.connectors.call import Call
 from engine.connectors.outbox import tell
 from engine.errors import Refused
 from engine.identifiers import new_id
-from engine.store.tables import card, process_instance, task
+from engine.store.tables import card, event_log, process_instance, task
 
 #: posts told of a red card
 TOLD = ("TG", "TD")
@@ -104,10 +104,17 @@ def _step_of(call: Call, receipt: str, step: str) -> Row:
         )
         .order_by(task.c.created_at.desc(), task.c.id)
     ).all()
-    found = next((row for row in rows if row.step == step), rows[0] if rows else None)
-    if found is None:
+    if not rows:
         raise Refused("no_such_matter", f"这个村没有回执号是 {receipt} 的事", remedy="请核对回执号，再亮牌")
-    return found
+    # Steps of one moment are told apart by the record.
+    last = call.connection.scalar(
+        select(event_log.c.element)
+        .where(event_log.c.instance_id == rows[0].instance_id, event_log.c.kind == "completed")
+        .order_by(event_log.c.number.desc())
+        .limit(1)
+    )
+    named = (row for row in rows if row.step == step)
+    return next(named, None) or next((row for row in rows if row.element == last), rows[0])
 
 
 def _write(call: Call, done: Row, step: str, level: str, person_id: str | None) -> str:

@@ -175,14 +175,6 @@ def test_the_clerk_adds_the_paper_for_him(county):
     assert [entry.by for entry in timeline if entry.kind == "received"] == ["村文书 李文清"]
 
 
-def test_a_second_supplement_finds_nothing_waiting(county):
-    matter = waiting(county)
-    send(county, matter, "supplement")
-    with pytest.raises(Conflict):
-        send(county, matter, "supplement")
-    assert stops(county, matter) == ["登记核对"]
-
-
 def test_the_third_return_is_a_refusal_with_a_way_out(county):
     matter = county.ask()
     county.register(matter)
@@ -239,13 +231,6 @@ def test_the_task_of_a_withdrawn_request_is_gone(county):
     assert county.engine.tasks.inbox(by=county.post("CL")).count == 0
     with pytest.raises(Conflict):
         county.engine.tasks.complete(task_id, by=county.post("CL"), data={"papers": ["complete"]})
-
-
-def test_a_withdrawn_request_is_not_withdrawn_again(county):
-    matter = county.ask()
-    send(county, matter, "withdraw")
-    with pytest.raises(Conflict):
-        send(county, matter, "withdraw")
 
 
 def test_after_five_wrong_codes_nothing_can_be_withdrawn(county):

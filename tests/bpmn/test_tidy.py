@@ -170,6 +170,8 @@ NODE = b'    <bpmn:userTask id="Task_stamp"'
         (b"        <bpmn:flowNodeRef>Task_stamp</bpmn:flowNodeRef>\n", b"", ("node-in-lane", "Task_stamp")),
         (b'targetRef="Task_stamp"', b'targetRef="Task_nowhere"', ("dangling-reference", "Flow_agreed_stamp")),
         (b'attachedToRef="Task_register"', b'attachedToRef="Nobody"', ("dangling-reference", "Boundary_withdraw")),
+        (b'attachedToRef="Task_register"', b'attachedToRef="Start_apply"', ("dangling-reference", "Boundary_withdraw")),
+        (b'attachedToRef="Task_register"', b'attachedToRef="Flow_stamp_done"', ("dangling-reference", "Boundary_withdraw")),
         (NODE, b'    <bpmn:userTask id="Task_approve"', ("duplicate-id", "Task_approve")),
         (NODE, b"    <bpmn:userTask", ("id-missing", "trial")),
         (NODE, b'    <bpmn:textAnnotation id="Note" />\n' + NODE, ("layout-unsupported", "Note")),

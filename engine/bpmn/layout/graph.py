@@ -14,6 +14,7 @@ from engine.bpmn.facts import FLOW_NODES
 _UNHAPPY_ENDS = ("error", "terminate", "escalation", "cancel")
 SUB_PROCESSES = ("subProcess", "transaction", "adHocSubProcess")
 _SUFFIX = "EventDefinition"
+_ACTIVITIES = frozenset(kind for kind in FLOW_NODES if not kind.endswith(("Event", "Gateway")))
 _BPMN = f"{{{BPMN}}}*"
 
 
@@ -121,13 +122,14 @@ def _inside(scope: etree._Element, deep: bool) -> Iterator[etree._Element]:
 
 
 def _nodes(inside: Sequence[etree._Element], lane_of: Mapping[str, str]) -> Iterator[Node]:
-    ids = {each.get("id") for each in inside}
+    # A boundary event hangs on an activity; whatever else it names is no host.
+    hosts = {each.get("id") for each in inside if etree.QName(each).localname in _ACTIVITIES}
     for each in inside:
         kind = etree.QName(each).localname
         id = each.get("id")
         if id and kind in FLOW_NODES:
             host = each.get("attachedToRef", "") if kind == "boundaryEvent" else ""
-            host = host if host in ids else ""
+            host = host if host in hosts else ""
             lane = lane_of.get(host or id)
             yield Node(id, kind, name_of(each), lane, host, _ends_unhappily(each))
 

@@ -599,6 +599,17 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What lint says of a file that is not deployed."""
+
+    #: main diagram as text, "" when it cannot be shown
+    diagram: str
+    #: main diagram and called ones; None when they cannot be read
+    facts: ProcessFacts | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
 class RegisterEntry:
     id: str
     serial: str

@@ -19,7 +19,6 @@ _GROUPS = {
     "flows": ("箭头", "Flows"),
     "events": ("开始、结束和中途的事件", "Events"),
     "gateways": ("网关和条件", "Gateways"),
-    "structure": ("走得通吗", "Structure"),
     "soundness": ("走得完吗", "Soundness"),
     "paths": ("每条路都守规矩吗", "Paths"),
     "naming": ("名称和编号", "Names"),

@@ -301,9 +301,11 @@ def _open_tasks(
 
 def _queue_times(transaction: Transaction, matter: Matter, still_open: Collection[str], new: Sequence[dict]) -> None:
     """Queue what time will do; the limit of a task that was open before has its job already."""
-    next_due = None if matter.workflow.finished else matter.workflow.next_due
+    workflow = matter.workflow
+    next_due = None if workflow.finished else workflow.next_due
+    provisional_day = workflow.provisional_day if next_due else None
     begun = {row["id"]: row["warn_at"] for row in new}
-    timers.follow(transaction.connection, matter.id, next_due, still_open, begun)
+    timers.follow(transaction.connection, matter.id, next_due, still_open, begun, provisional_day)
 
 
 def _sentence(step: str, who: str) -> str:

@@ -6,13 +6,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from sqlalchemy import Connection, Row, Select, bindparam, literal, or_, select, union_all
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
 
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
 from engine.services.kept import kept, version
 from engine.store.prepared import Prepared
-from engine.store.tables import appointment, event_log, org_unit, person, recusal, relation, role, substitution, task
+from engine.store.tables import (
+    appointment,
+    draft,
+    event_log,
+    org_unit,
+    person,
+    recusal,
+    relation,
+    role,
+    substitution,
+    task,
+)
 from engine.views import Contact, Unit
 
 #: posts that keep the system running: they see no matter (DOMAIN §2)
@@ -205,17 +216,39 @@ _NAME = select(person.c.name).where(person.c.id == bindparam("person"))
 _RELATIVES = select(relation).where(
     or_(relation.c.person_id == bindparam("person"), relation.c.relative_id == bindparam("person"))
 )
-#: who has done what in a matter, and who has left it (a row without element)
-_HANDS = Prepared(
-    union_all(
-        select(task.c.element, task.c.step, task.c.completed_by, task.c.on_behalf_of).where(
-            task.c.instance_id == bindparam("matter"), task.c.state == "completed"
-        ),
-        select(literal("").label("element"), recusal.c.reason, recusal.c.person_id, literal(None)).where(
-            recusal.c.instance_id == bindparam("matter")
-        ),
+_TASKS = Prepared(
+    select(
+        task.c.id,
+        task.c.unit_id,
+        task.c.element,
+        task.c.step,
+        task.c.lane,
+        task.c.role,
+        task.c.assignee_id,
+        task.c.unmanned,
+        task.c.named,
+        task.c.state,
+        task.c.limit_value,
+        task.c.completed_by,
+        task.c.on_behalf_of,
+        task.c.form_token,
+        select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery().label("drafts"),
+        select(func.count()).where(recusal.c.instance_id == bindparam("matter")).scalar_subquery().label("recusals"),
     )
+    .where(task.c.instance_id == bindparam("matter"))
+    .order_by(task.c.created_at, task.c.id)
 )
+_RECUSALS = Prepared(
+    select(recusal.c.person_id, recusal.c.reason).where(recusal.c.instance_id == bindparam("matter"))
+)
+
+
+def tasks_of(connection: Connection, instance_id: str) -> Sequence[Row]:
+    """Return all tasks of a matter, open and ended, the oldest first: whose they are and who has done them.
+
+    ``drafts`` and ``recusals`` say how many the task and the matter have.
+    """
+    return _TASKS.all(connection, {"matter": instance_id})
 
 
 def read_bars(
@@ -224,22 +257,28 @@ def read_bars(
     applicant_id: str | None,
     declared: list[str],
     lists: str | None = None,
+    tasks: Sequence[Row] | None = None,
 ) -> Bars:
-    """Read who is barred from a matter; ``declared`` are relatives named when it was registered."""
+    """Read who is barred from a matter.
+
+    :param declared: relatives named when it was registered
+    :param tasks: its tasks, where they have been read already
+    """
+    tasks = tasks_of(connection, instance_id) if tasks is None else tasks
     relatives = dict.fromkeys(declared, "登记时申报")
     if applicant_id:
         relatives |= kept(lists, "relatives", applicant_id, read=lambda: _relatives(connection, applicant_id))
-    recused: dict[str, str] = {}
-    hands: dict[str, set[str]] = {}
+    # Whoever leaves a matter does so from one of its tasks.
+    has_recusals = bool(tasks and tasks[0].recusals)
+    recused = dict(map(tuple, _RECUSALS.all(connection, {"matter": instance_id}))) if has_recusals else {}
+    hands: dict[str, frozenset[str]] = {}
     steps: dict[str, str] = {}
-    for element, step, person_id, on_behalf_of in _HANDS.all(connection, {"matter": instance_id}):
-        if not element:
-            recused[person_id] = step
-            continue
-        hands.setdefault(element, set()).update(filter(None, (person_id, on_behalf_of)))
-        steps[element] = step
-    done_by = {element: frozenset(people) for element, people in hands.items()}
-    return Bars(applicant_id, relatives, recused, done_by, steps)
+    for each in tasks:
+        if each.state == "completed":
+            people = {each.completed_by, each.on_behalf_of} - {None}
+            hands[each.element] = hands.get(each.element, frozenset()) | people
+            steps[each.element] = each.step
+    return Bars(applicant_id, relatives, recused, hands, steps)
 
 
 def _relatives(connection: Connection, person_id: str) -> dict[str, str]:

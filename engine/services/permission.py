@@ -238,9 +238,7 @@ _TASKS = Prepared(
     .where(task.c.instance_id == bindparam("matter"))
     .order_by(task.c.created_at, task.c.id)
 )
-_RECUSALS = Prepared(
-    select(recusal.c.person_id, recusal.c.reason).where(recusal.c.instance_id == bindparam("matter"))
-)
+_RECUSALS = Prepared(select(recusal.c.person_id, recusal.c.reason).where(recusal.c.instance_id == bindparam("matter")))
 
 
 def tasks_of(connection: Connection, instance_id: str) -> Sequence[Row]:

@@ -226,6 +226,7 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing:
     places = (*_places(matter, standing), *calls)
     values["ahead"] = sorted(ahead(matter.definition, places, lambda: matter.workflow.data)) if places else []
     values |= _hold(transaction, matter, standing)
+    save = _MOVE_INSTANCE
     if matter.workflow.finished:
         refusal = _refusal(matter)
         values |= {
@@ -233,8 +234,9 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing:
             "ended_at": transaction.now,
             "refusal": refusal,
         }
+        save = _END_INSTANCE
     before = {key: getattr(matter.row, key) for key in _MOVES}
-    _SAVE_INSTANCE.run(transaction.connection, {"matter": matter.id, **before, **values})
+    save.run(transaction.connection, {"matter": matter.id, **before, **values})
 
 
 def _refusal(matter: Matter) -> dict[str, object] | None:
@@ -251,12 +253,18 @@ def _refusal(matter: Matter) -> dict[str, object] | None:
 
 
 #: the columns of a matter that a step may move
-_MOVES = ("last_acted_at", "ahead", "held_at", "held_days", "calls", "state", "ended_at", "refusal")
-_SAVE_INSTANCE = Prepared(
+_MOVES = ("last_acted_at", "ahead", "held_at", "held_days", "calls")
+_MOVED = (
     update(process_instance)
     .where(process_instance.c.id == bindparam("matter"))
-    .values(**{key: bindparam(key) for key in _MOVES if key != "refusal"})
-    .values(refusal=bindparam("refusal", type_=NullableJson))
+    .values(**{key: bindparam(key) for key in _MOVES})
+)
+# SQLite writes the index of a column that is set, even to what it was: the state is set only where it changes.
+_MOVE_INSTANCE = Prepared(_MOVED)
+_END_INSTANCE = Prepared(
+    _MOVED.values(
+        state=bindparam("state"), ended_at=bindparam("ended_at"), refusal=bindparam("refusal", type_=NullableJson)
+    )
 )
 
 

@@ -31,6 +31,8 @@ class Finding:
     hint: str
     #: the rule's names elsewhere (bpmnlint, OMG)
     aliases: tuple[str, ...] = ()
+    #: how it comes to that: ids of the nodes and flows passed one after the other, () where no run is needed to see it
+    path: tuple[str, ...] = ()
     #: the file as a tool can open it, "" for a version that comes out of the database
     source: str = ""
     #: ``sihua lint --fix`` mends it by itself

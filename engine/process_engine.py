@@ -45,7 +45,7 @@ class ProcessEngine:
         self.files_root = Path(files)
         store = FileStore(self.files_root)
         self.county = County(work, processes)
-        self.repository = Repository(work)
+        self.repository = Repository(work, processes)
         self.runtime = Runtime(work, self.repository, store, self.max_upload)
         self.tasks = Tasks(work, self.repository, store, self.max_upload)
         self.jobs = Jobs(work, self.repository, store)

@@ -378,6 +378,14 @@ def test_what_no_scenario_takes_is_named(short_item, capsys):
     assert all(f"没有情形走到 {missed}" in printed for missed in row["missed"])
 
 
+def test_planted_faults_that_no_scenario_notices_are_named(short_item, capsys):
+    assert main(["scenarios", "--mutants", str(short_item), "--format", "json"]) == 1
+    (row,) = rows(capsys.readouterr().out)
+    assert (row["name"], row["holds"]) == (short_item.name, False)
+    assert row["value"] > len(row["survivors"]) > 0
+    assert "separate removed: Task_countersign" in row["survivors"]
+
+
 def test_a_scenario_that_comes_out_otherwise_is_named(short_item, capsys):
     path = short_item / "scenarios.json"
     scenarios = json.loads(path.read_text("utf-8"))

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from engine import errors
-from engine.model import Finding
+from engine.model import Finding, ProcessFacts
 from webui import auth
 from webui.current import engine
 
@@ -114,6 +114,7 @@ def definition(item_id: str) -> str:
         item=shown.item,
         facts=facts,
         findings=by_severity,
+        paths=_paths(shown.findings, facts),
         picture=replace(shown.picture, badges=_badges(shown.findings)),
         panels=[activity for activity in drawn.activities if activity.kind in PANELS],
         outline=_outline(drawn),
@@ -121,6 +122,28 @@ def definition(item_id: str) -> str:
         kinds=KINDS,
         publish=PUBLISH,
     )
+
+
+@blueprint.route("/designer/check", methods=["GET", "POST"])
+@auth.required("designer")
+def check() -> str:
+    """Check an uploaded diagram or zip archive; nothing of it is kept."""
+    given = request.files.get("file")
+    if given is None or not given.filename:
+        return render_template("designer/check.html", checked=None, missing=request.method == "POST")
+    checked = engine().repository.check(given.filename, given.read())
+    return render_template(
+        "designer/check.html", checked=checked, name=given.filename, paths=_paths(checked.findings, checked.facts)
+    )
+
+
+def _paths(findings: Iterable[Finding], facts: ProcessFacts | None) -> dict[Finding, list[str]]:
+    """Return for each finding the names of what is passed on the way to it, as people read them."""
+    names: dict[str, str] = {}
+    for process in facts.processes if facts else ():
+        names |= {activity.id: f"〈{activity.name}〉" if activity.name else "" for activity in process.activities}
+        names |= {flow.id: flow.name for flow in process.flows}
+    return {found: [name for id in found.path if (name := names.get(id, id))] for found in findings}
 
 
 def _badges(findings: Iterable[Finding]) -> dict[str, str]:

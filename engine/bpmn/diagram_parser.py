@@ -12,9 +12,10 @@ from SpiffWorkflow.bpmn.parser.task_parsers import ConditionalGatewayParser, Sub
 from SpiffWorkflow.bpmn.parser.TaskParser import TaskParser
 from SpiffWorkflow.bpmn.parser.util import full_tag
 from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
+from SpiffWorkflow.bpmn.specs.control import BoundaryEventSplit
 from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.simple import NoneEventDefinition
+from SpiffWorkflow.bpmn.specs.event_definitions.simple import CancelEventDefinition, NoneEventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.timer import CycleTimerEventDefinition
 
 from engine.bpmn.document import CAMUNDA
@@ -38,7 +39,14 @@ from engine.bpmn.events import (
     Signal,
 )
 from engine.bpmn.expressions import Expression, ExpressionError, parse
-from engine.bpmn.gateways import Condition, ExclusiveGateway, InclusiveGateway, ParallelGateway, ProcessSpec
+from engine.bpmn.gateways import (
+    BoundaryJoin,
+    Condition,
+    ExclusiveGateway,
+    InclusiveGateway,
+    ParallelGateway,
+    ProcessSpec,
+)
 from engine.bpmn.lifting import DRAWN_ID, DRAWN_KIND, FRAME, OF
 from engine.bpmn.timers import Timer
 
@@ -137,6 +145,23 @@ class _Element:
         error.line_number = node.sourceline
         raise error
 
+    def _add_boundary_event(self, children: list[etree._Element]) -> BoundaryEventSplit:
+        """Wrap the activity and its boundary events; as SpiffWorkflow does, but for the join."""
+        name, lane = self.bpmn_id, self.task.lane
+        split = BoundaryEventSplit(self.spec, f"{name}.BoundaryEventSplit", lane=lane)
+        join = BoundaryJoin(self.spec, f"{name}.BoundaryEventJoin", lane=lane, split_task=split.name, cancel=True)
+        split.connect(self.task)
+        self.task.connect(join)
+        for event in children:
+            child = self.process_parser.parse_node(event)
+            if isinstance(child.event_definition, CancelEventDefinition) and not getattr(
+                self.task, "transaction", False
+            ):
+                self.refuse("取消事件只能挂在事务子流程上", event)
+            split.connect(child)
+            child.connect(join)
+        return split
+
     def _add_loop_task(self, loop_characteristics: etree._Element) -> None:
         super()._add_loop_task(loop_characteristics)
         if self.task.condition is not None:
@@ -185,8 +210,8 @@ class _Element:
         return {node.get("name"): self.parameter(node) for node in self.parameters("input")}
 
     def parameters(self, direction: str) -> list[etree._Element]:
-        place = f"./bpmn:extensionElements/camunda:inputOutput/camunda:{direction}Parameter"
-        return self.node.xpath(place, namespaces={**self.nsmap, "camunda": CAMUNDA})
+        place = f"{full_tag('extensionElements')}/{_C}inputOutput/{_C}{direction}Parameter"
+        return self.node.findall(place)
 
     def parameter(self, node: etree._Element) -> str:
         if len(node):

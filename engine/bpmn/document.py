@@ -19,6 +19,8 @@ POWER = "urn:sihua:power:1"
 MAX_SIZE = 2 * 1024 * 1024
 #: elements inside each other; the root counts as 1
 MAX_DEPTH = 100
+#: elements of one file, the picture included
+MAX_ELEMENTS = 30_000
 
 _XINCLUDE = ("http://www.w3.org/2001/XInclude", "http://www.w3.org/2003/XInclude")
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -80,7 +82,7 @@ def read_xml(data: bytes) -> etree._ElementTree:
     Nothing is fetched, expanded or included. Raises XmlRefused.
     """
     if len(data) > MAX_SIZE:
-        raise XmlRefused("size-limit", f"文件有 {len(data):,} 字节，最多 {MAX_SIZE:,} 字节。")
+        raise XmlRefused("size-limit", f"文件太大，最多 {MAX_SIZE:,} 字节。")
     _refuse_other_formats(data)
     try:
         etree.fromstring(data, _parser(_DoctypeGuard(data)))
@@ -88,7 +90,7 @@ def read_xml(data: bytes) -> etree._ElementTree:
     except etree.XMLSyntaxError as error:
         raise _refusal(error) from error
     _refuse_xinclude(root)
-    _refuse_deep_nesting(root)
+    _refuse_depth_and_width(root)
     return root.getroottree()
 
 
@@ -126,9 +128,13 @@ def _refuse_xinclude(root: etree._Element) -> None:
             raise XmlRefused("xml-xinclude-forbidden", message, element.sourceline or 1)
 
 
-def _refuse_deep_nesting(root: etree._Element) -> None:
-    depth = 0
+def _refuse_depth_and_width(root: etree._Element) -> None:
+    depth = count = 0
     for event, element in etree.iterwalk(root, events=("start", "end")):
         depth += 1 if event == "start" else -1
+        count += event == "start"
+        if count > MAX_ELEMENTS:
+            message = f"文件里的元素太多，最多 {MAX_ELEMENTS:,} 个。"
+            raise XmlRefused("size-limit", message, element.sourceline or 1)
         if depth > MAX_DEPTH:
             raise XmlRefused("nesting-limit", f"元素一层套一层，超过 {MAX_DEPTH} 层。", element.sourceline or 1)

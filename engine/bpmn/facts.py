@@ -117,6 +117,10 @@ class _Diagram:
             for node in self.process.iterdescendants(*(_bpmn(kind) for kind in sorted(FLOW_NODES)))
         }
         self.flows = [_flow(flow) for flow in self.process.iter(_bpmn("sequenceFlow"))]
+        declared = [
+            element for element in self.root.iterchildren(*map(_bpmn, ("message", "error"))) if element.get("id")
+        ]
+        self.declared = {(_kind(element), element.get("id")): element for element in reversed(declared)}
         self.lanes = {
             (reference.text or "").strip(): lane.get("name", "")
             for lane in self.process.iter(_bpmn("lane"))
@@ -212,9 +216,7 @@ class _Diagram:
 
     def _declared(self, kind: str, reference: str) -> etree._Element | None:
         """Return the message or error a reference names; it may carry a prefix."""
-        wanted = reference.rpartition(":")[2]
-        declared = self.root.iterchildren(_bpmn(kind))
-        return next((element for element in declared if wanted and element.get("id") == wanted), None)
+        return self.declared.get((kind, reference.rpartition(":")[2]))
 
 
 # Elements.

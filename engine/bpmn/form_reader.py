@@ -57,7 +57,7 @@ class _Reader:
 
     def read(self) -> tuple[str, tuple[Field | Block, ...]]:
         if len(self._data) > MAX_SIZE:
-            raise FormError(f"文件有 {len(self._data):,} 字节，最多 {MAX_SIZE:,} 字节。")
+            raise FormError(f"文件太大，最多 {MAX_SIZE:,} 字节。")
         try:
             content = orjson.loads(self._data.removeprefix(b"\xef\xbb\xbf"))
         except orjson.JSONDecodeError as error:

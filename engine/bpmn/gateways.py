@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from SpiffWorkflow.bpmn.specs import defaults
 from SpiffWorkflow.bpmn.specs.bpmn_process_spec import BpmnProcessSpec
-from SpiffWorkflow.bpmn.specs.control import BpmnStartTask, SimpleBpmnTask, _EndJoin
+from SpiffWorkflow.bpmn.specs.control import BoundaryEventJoin, BpmnStartTask, SimpleBpmnTask, _EndJoin
 from SpiffWorkflow.bpmn.specs.mixins.unstructured_join import UnstructuredJoin
 from SpiffWorkflow.operators import Operator
 from SpiffWorkflow.specs.base import TaskSpec
@@ -19,6 +19,10 @@ from engine.bpmn.task_data import changes, json_copy, merged
 if TYPE_CHECKING:
     from SpiffWorkflow.bpmn.util.subworkflow import BpmnBaseWorkflow
     from SpiffWorkflow.task import Task
+
+
+#: kept with the place that went on from a join: the ids of the places it has brought together
+_JOINED = "joined"
 
 
 class Condition(Operator):
@@ -40,30 +44,49 @@ class _Join(UnstructuredJoin):
     change the same value are settled by time: the later one holds.
     """
 
+    def _update_hook(self, my_task: Task) -> bool:
+        may_fire = super()._update_hook(my_task)
+        if may_fire:
+            # Settled here and not when it runs: the next to arrive may not count on the same branches.
+            my_task.internal_data[_JOINED] = [task.id.hex for task in self._joined(my_task)]
+            self._keep_waiting(my_task)
+        return may_fire
+
     def _run_hook(self, my_task: Task) -> bool:
-        arrived = [task for task in self._arrived(my_task) if task is my_task or task._state & TaskState.FINISHED_MASK]
-        if len(arrived) > 1:
-            base = _parting(arrived)
+        ids = set(my_task.internal_data[_JOINED])
+        joined = [task for task in my_task.workflow.tasks.values() if task.task_spec is self and task.id.hex in ids]
+        if len(joined) > 1:
+            base = _parting(joined)
             data = json_copy(base.data)
-            for task in sorted(arrived, key=lambda task: task.parent.last_state_change):
+            for task in sorted(joined, key=lambda task: task.parent.last_state_change):
                 data = merged(data, changes(_origin(task, base), task.parent.data))
             my_task.data = json_copy(data)
         return True
 
     def _arrived(self, my_task: Task) -> list[Task]:
-        """Return every place where a branch of this round has arrived, this one included.
+        """Return every place where a branch has arrived and has not been joined yet, this one included.
 
         A flow that comes back passes the join again. Bare SpiffWorkflow counts branches of earlier rounds as arrived:
         from the second round on, the first branch opens the join and what follows runs twice.
         """
-        last_round = my_task.find_ancestor(self.name)
-        return [
-            task
-            for task in my_task.workflow.tasks.values()
-            if task.task_spec is self
-            and task.parent._state == TaskState.COMPLETED
-            and task.find_ancestor(self.name) is last_round
-        ]
+        places = [task for task in my_task.workflow.tasks.values() if task.task_spec is self]
+        joined = {id for task in places for id in task.internal_data.get(_JOINED, ())}
+        return [task for task in places if task.parent._state == TaskState.COMPLETED and task.id.hex not in joined]
+
+    def _joined(self, my_task: Task) -> list[Task]:
+        """Return what goes on from here as one: of each flow that comes in, the branch that arrived first."""
+        first: dict[TaskSpec, Task] = {}
+        for task in sorted(self._arrived(my_task), key=lambda task: task.parent.last_state_change):
+            first.setdefault(task.parent.task_spec, task)
+        # Where two have come in by one flow, the place that goes on takes the earlier one's turn.
+        return [*{task.id: task for task in (*first.values(), my_task)}.values()]
+
+    def _keep_waiting(self, my_task: Task) -> None:
+        """Let a branch that came a second time by the same flow go on waiting: it is not to be lost."""
+        left = self._arrived(my_task)
+        if left and not any(task._state & TaskState.NOT_FINISHED_MASK for task in left):
+            left[-1]._set_state(TaskState.WAITING)
+            self._predict(left[-1], mask=TaskState.NOT_FINISHED_MASK)
 
 
 def _ancestors(task: Task) -> list[Task]:
@@ -185,6 +208,22 @@ class ParallelGateway(_Join, defaults.ParallelGateway):
         return bool(back & arrived) or back.issuperset(missing)
 
 
+class BoundaryJoin(BoundaryEventJoin):
+    """Closes an activity with its boundary events: what is left of them is called off.
+
+    Where a boundary event leads straight back to its activity, SpiffWorkflow's own also closes the join of the round
+    that has just begun; from then on nothing calls that round's activity off, and it is open twice.
+    """
+
+    def _find_tasks(self, my_task: Task) -> list[Task]:
+        split = my_task.find_ancestor(self.split_task)
+        return [
+            task
+            for task in my_task.workflow.tasks.values()
+            if task.task_spec is self and task.find_ancestor(self.split_task) is split
+        ]
+
+
 class EndJoin(_Join, _EndJoin):
     """The inner end of a process, reached when nothing else is open."""
 
@@ -194,6 +233,10 @@ class EndJoin(_Join, _EndJoin):
             task._state & TaskState.NOT_FINISHED_MASK and task is not my_task and task.task_spec.name != "End"
             for task in my_task.workflow.tasks.values()
         )
+
+    def _joined(self, my_task: Task) -> list[Task]:
+        # Whatever came to an end, however often by the same way, is over now.
+        return self._arrived(my_task)
 
     def _run_hook(self, my_task: Task) -> bool:
         super()._run_hook(my_task)

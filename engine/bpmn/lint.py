@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from itertools import islice
 from pathlib import Path
 
 from engine.bpmn import lint_levels, mending
@@ -20,14 +21,16 @@ from engine.bpmn.rules import (
     flows,
     forms,
     gateways,
+    layout,
     limits,
     loading,
     naming,
     package_rule,
+    paths,
     picture,
     references,
     rule,
-    structure,
+    soundness,
     support,
 )
 from engine.bpmn.rules.subject import Place, Subject
@@ -43,9 +46,10 @@ CATALOGUE = (
     flows,
     events,
     gateways,
-    structure,
+    soundness,
     naming,
     picture,
+    layout,
     binding,
     decisions,
     forms,
@@ -53,7 +57,12 @@ CATALOGUE = (
     data,
     limits,
     domain,
+    paths,
 )
+
+
+#: what one rule says of one diagram, or of a package, at most: nobody reads more, and a huge file must not hang
+MAX_FINDINGS = 500
 
 
 def lint(package: Package, world: World) -> list[Finding]:
@@ -76,11 +85,8 @@ def mend(package: Package, world: World) -> dict[Path, bytes]:
 def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
     if subject.world.levels.of(each) == "off":
         return
-    if not each.per_diagram:
-        yield from each.check(subject)
-        return
-    for diagram in subject.diagrams:
-        yield from each.check(diagram)
+    for asked in subject.diagrams if each.per_diagram else (subject,):
+        yield from islice(each.check(asked), MAX_FINDINGS)
 
 
 def _sharpened(said: list[tuple[Rule, Place]]) -> Iterator[tuple[Rule, Place]]:
@@ -115,6 +121,7 @@ def _finding(each: Rule, place: Place, subject: Subject, fixable: Set[tuple[str,
         place.message,
         place.hint,
         each.aliases,
+        path=place.path,
         source="" if source is None else str(source),
         fixable=(each.id, place.file, place.line) in fixable,
     )

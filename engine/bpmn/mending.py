@@ -6,6 +6,7 @@ A mend is safe when the diagram means the same afterwards, or when what it takes
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -150,18 +151,20 @@ def _flow_ids(diagram: Diagram, source: SourceText) -> Iterator[tuple[etree._Ele
             yield flow, [source.set_attribute(flow, "id", _free(wanted, taken))]
 
 
-def _taken(diagram: Diagram) -> set[str]:
-    return {node for each in diagram.subject.diagrams for node in each.root.xpath("//@id")}
+def _taken(diagram: Diagram) -> dict[str, int]:
+    """Return every id of the package → 0."""
+    return dict.fromkeys((id for each in diagram.subject.diagrams for id in each.root.xpath("//@id")), 0)
 
 
-def _free(wanted: str, taken: set[str]) -> str:
+def _free(wanted: str, taken: dict[str, int]) -> str:
     """Return the id, or the first one after it that nothing has; it is taken then."""
-    stem, number = re.fullmatch(r"(.*?)(?:_(\d+))?", wanted).groups()
-    id, next_number = wanted, int(number or 1)
+    stem, number = re.fullmatch(r"(.*?)(?:_(\d{1,9}))?", wanted).groups()
+    id, next_number = wanted, taken.get(stem) or int(number or 1)
     while id in taken:
         next_number += 1
         id = f"{stem}_{next_number}"
-    taken.add(id)
+    # Where the search for this stem goes on, for a file with thousands of them.
+    taken[id], taken[stem] = 0, next_number
     return id
 
 
@@ -185,18 +188,26 @@ def _ignored(diagram: Diagram, source: SourceText) -> Iterator[tuple[etree._Elem
 @_mender("no-duplicate-sequence-flows")
 def _duplicates(diagram: Diagram, source: SourceText) -> Iterator[tuple[etree._Element, Iterable[Change]]]:
     """Take out a second flow, where it is named in its ends, and its line in the picture."""
-    for flow in duplicate_flows(diagram):
-        id = flow.get("id")
-        defaults = {node.get("default") for node in diagram.nodes}
-        if id in defaults or len(diagram.root.xpath("//*[@id=$id]", id=id or "")) > 1:
-            # The default of a gateway is the one to keep; a person sees which.
-            continue
-        gone = [flow]
-        for element in diagram.root.iter() if id else ():
-            named = kind(element) in ("incoming", "outgoing", "flowElementRef") and (element.text or "").strip() == id
-            if named or (kind(element) == "BPMNEdge" and element.get("bpmnElement", "").rpartition(":")[2] == id):
-                gone.append(element)
-        yield flow, [source.remove(element) for element in gone]
+    twice = duplicate_flows(diagram)
+    defaults = {node.get("default") for node in diagram.nodes}
+    ids = Counter(diagram.root.xpath("//@id")) if twice else Counter()
+    naming = _naming(diagram) if twice else {}
+    for flow in twice:
+        id = flow.get("id", "")
+        # The default of a gateway is the one to keep; a person sees which.
+        if id not in defaults and ids[id] < 2:
+            yield flow, [source.remove(element) for element in (flow, *naming.get(id, ()))]
+
+
+def _naming(diagram: Diagram) -> dict[str, list[etree._Element]]:
+    """Return flow id → the elements that are there for its sake alone."""
+    named: dict[str, list[etree._Element]] = {}
+    for element in diagram.root.iter(etree.Element):
+        if kind(element) in ("incoming", "outgoing", "flowElementRef") and (element.text or "").strip():
+            named.setdefault(element.text.strip(), []).append(element)
+        elif kind(element) == "BPMNEdge":
+            named.setdefault(element.get("bpmnElement", "").rpartition(":")[2], []).append(element)
+    return named
 
 
 @_mender("condition-empty")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from engine.bpmn.document import BPMN, XmlRefused, read_xml
+from engine.bpmn.document import BPMN, MAX_SIZE, XmlRefused, read_xml
 from engine.errors import NotFound
 
 #: what belongs to a version: diagrams, tables, forms, templates of documents
@@ -35,6 +35,8 @@ class Package:
     digest: str
     #: name inside the package → where it was read from; empty for one that comes out of the database
     sources: Mapping[str, Path] = field(compare=False, repr=False, default_factory=dict)
+    #: a procedure of ``common/`` looked at by itself: no item, and its callers hand it their data
+    is_called: bool = False
 
     @property
     def main(self) -> str:
@@ -53,8 +55,9 @@ def read_folder(path: Path, library: Path | None = None) -> Package:
     """
     if not path.is_dir():
         raise NotFound("流程文件夹", path.name)
-    code, id = _split(path.name)
+    code, id = split_folder(path.name)
     package = _read(id, code, dict(_files_of(path)), library or path.parent)
+    package = replace(package, is_called=path.resolve().parent.name == COMMON)
     if not any("/" not in name for name in package.files if name.endswith(".bpmn")):
         raise NotFound("流程图", path.name)
     return package
@@ -69,14 +72,14 @@ def read_file(path: Path) -> Package:
     """
     if not path.is_file():
         raise NotFound("文件", path.name)
-    code, id = _split(path.parent.name)
+    code, id = split_folder(path.parent.name)
     if path.name == f"{id}.bpmn":
         return read_folder(path.parent)
     files = {path.name: path}
     if path.suffix == ".bpmn":
         beside = (each for each in sorted(path.parent.iterdir()) if each.is_file() and each.suffix != ".bpmn")
         files |= {each.name: each for each in beside if _belongs(each.name)}
-        id = _process_in(path.read_bytes()) or path.stem
+        id = _process_in(_content(path)) or path.stem
     return _read(id if path.suffix == ".bpmn" else path.stem, "", files, path.parent.parent)
 
 
@@ -93,14 +96,28 @@ def read_files(
 
 def _read(id: str, code: str, sources: dict[str, Path], library: Path) -> Package:
     """Build a package of files on disk and of the folders of all processes they call."""
-    files = {name: path.read_bytes() for name, path in sources.items()}
+    files = {name: _content(path) for name, path in sources.items()}
     _add_called(files, sources, _folders(library), id)
     return read_files(id, code, files, sources)
 
 
-def _split(folder: str) -> tuple[str, str]:
+def called_files(files: Mapping[str, bytes], library: Path, id: str) -> dict[str, bytes]:
+    """Return these files with those of every process they call, transitively, as far as the library has it."""
+    found = dict(files)
+    _add_called(found, {}, _folders(library), id)
+    return found
+
+
+def split_folder(folder: str) -> tuple[str, str]:
+    """Return code and process id of a folder's name; a called process has no code."""
     match = _FOLDER.fullmatch(folder)
     return (match["code"], match["id"]) if match else ("", folder)
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in a file, as far as a file may reach: one that is longer is refused by its size."""
+    with path.open("rb") as file:
+        return file.read(MAX_SIZE + 1)
 
 
 def _belongs(name: str) -> bool:
@@ -122,7 +139,7 @@ def _folders(library: Path) -> dict[str, Path]:
     for place in (library, library / COMMON):
         for path in sorted(place.iterdir()) if place.is_dir() else ():
             if path.is_dir() and path.name != COMMON:
-                folders[_split(path.name)[1]] = path
+                folders[split_folder(path.name)[1]] = path
     return folders
 
 
@@ -138,7 +155,7 @@ def _add_called(files: dict[str, bytes], sources: dict[str, Path], folders: Mapp
             known.add(called)
             if called in folders:
                 added = {f"{COMMON}/{called}/{inner}": path for inner, path in _files_of(folders[called])}
-                files.update((inner, path.read_bytes()) for inner, path in added.items())
+                files.update((inner, _content(path)) for inner, path in added.items())
                 sources.update(added)
                 unread.extend(added)
 

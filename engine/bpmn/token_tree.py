@@ -36,7 +36,7 @@ class Passed:
     #: id of the node
     element: str
     #: local BPMN tag, "multiInstance" or "loop" for the frame around instances, "timer" for an event that time has
-    #: opened, "cancelled" for what was called off
+    #: opened, "subStart" for a start inside a sub-process, "cancelled" for what was called off
     kind: str
     #: id of the sequence flow taken out of the node; several, separated by blanks, where the flow splits
     flow: str | None
@@ -44,6 +44,8 @@ class Passed:
     rows: tuple[str, ...]
 
 
+#: not reached yet
+_AHEAD = TaskState.PREDICTED_MASK | TaskState.FUTURE
 OPEN = TaskState.WAITING | TaskState.READY | TaskState.STARTED
 #: automatic steps between two waits; more is a flow that turns in circles without a person in it
 MAX_STEPS = 5_000
@@ -77,7 +79,23 @@ class Token(Task):
 
     def complete(self) -> None:
         self.workflow.top_workflow.note_completed(self)
+        for child in self.children:
+            if not child._children and child.task_spec._outputs and child._state & _AHEAD:
+                child.task_spec._predict(child, mask=TaskState.NOT_FINISHED_MASK)
         super().complete()
+
+    def _sync_children(self, task_specs: list[TaskSpec], state: int = TaskState.MAYBE) -> None:
+        """Take up what may follow; SpiffWorkflow would look ahead for ever round a circle without a choice."""
+        super()._sync_children([] if self._state & _AHEAD and self._comes_again() else task_specs, state)
+
+    def _comes_again(self) -> bool:
+        """Tell whether the same element already lies ahead, nearer by."""
+        before = self.parent
+        while before is not None and not before._state & TaskState.FINISHED_MASK:
+            if before.task_spec is self.task_spec:
+                return True
+            before = before.parent
+        return False
 
     # All below recurse in SpiffWorkflow, or stop silently at 1,000 tasks.
     def cancel(self) -> None:
@@ -265,10 +283,23 @@ class TokenTree(_Tree, BpmnWorkflow):
                 self._note_split(task)
             return
         kind = "timer" if is_timer(task) else kind_of(task)
+        if kind == "startEvent" and not self._begins_a_process(task.workflow):
+            kind = "subStart"
         rows = tuple(task.internal_data.get("rows", ()))
         self.passed.append(Passed(task.task_spec.bpmn_id, kind, _flows_taken(task), rows))
         if kind == "endEvent" and self._is_of_top(task.workflow):
             self.end_element = task.task_spec.bpmn_id
+
+    def _begins_a_process(self, tree: _Tree) -> bool:
+        """Tell whether a start in this tree begins the matter or a called process, not a part drawn inside it."""
+        while tree is not self:
+            call = self.get_task_from_id(tree.parent_task_id)
+            if kind_of(call) == "callActivity":
+                return True
+            if "of" not in marks(call.task_spec):
+                return False
+            tree = call.workflow
+        return True
 
     def _note_split(self, split: Task) -> None:
         """The flows chosen behind an activity are told with the activity."""

@@ -12,10 +12,12 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from engine.bpmn import lint as linting
 from engine.bpmn import package as packages
+from engine.bpmn.archive import read_upload, what_is_drawn
 from engine.bpmn.form import Form
 from engine.bpmn.lint_levels import Levels
 from engine.bpmn.package import Package
 from engine.bpmn.rule_page import rule_texts
+from engine.bpmn.tidy import scores
 from engine.clock import local_date
 from engine.connectors import REQUIRED_INPUTS
 from engine.errors import InvalidProcess, NotFound
@@ -35,7 +37,7 @@ from engine.store.tables import (
     process_instance,
     register,
 )
-from engine.views import Contact, Guide, GuideStep, Item, Version
+from engine.views import Checked, Contact, Guide, GuideStep, Item, PictureScore, Version
 from engine.views import Definition as DefinitionView
 from engine.workdays import workdays_between
 
@@ -46,8 +48,10 @@ USUAL_FROM = 5
 class Repository:
     """Deployments and what is read out of the diagrams in force."""
 
-    def __init__(self, unit_of_work: UnitOfWork) -> None:
+    def __init__(self, unit_of_work: UnitOfWork, library: Path) -> None:
         self._work = unit_of_work
+        #: folder of the items; its ``common`` holds what several of them call
+        self._library = library
         self._loaded: dict[str, Deployed] = {}
         self._by_id: dict[str, Deployed] = {}
         self._rows: dict[str, Row] = {}
@@ -85,6 +89,16 @@ class Repository:
         levels = Levels.read(config) if config else Levels.find(path)
         world = replace(self._world(connection, package.id), levels=levels, scenarios=_scenarios(folder))
         return package, world
+
+    def check(self, name: str, data: bytes) -> Checked:
+        """Check an uploaded diagram or zip archive like a package folder; nothing of it is kept.
+
+        :raises InvalidFile: it is neither.
+        """
+        package = read_upload(name, data, self._library)
+        with self._work.read() as connection:
+            findings = linting.lint(package, replace(self._world(connection, package.id), previous=None))
+        return Checked(*what_is_drawn(package), tuple(findings))
 
     def deploy(self, path: Path, *, by: str | None = None) -> Item:
         """Put a package into force as the next version; the same package again changes nothing.
@@ -171,6 +185,10 @@ class Repository:
                 tuple(sorted(loaded.package.files)),
                 _limits(loaded, parameters.reader(connection, None, self._work.clock.today())),
                 pictures.drawn(loaded.facts, call),
+                tuple(
+                    PictureScore(file, each.score, each.passes, each.character, each.sheet)
+                    for file, each in scores(loaded.package)
+                ),
             )
 
     def guide(self, item_id: str, *, unit_id: str, call: str = "") -> Guide:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.bpmn.document import MAX_DEPTH, MAX_SIZE, XmlRefused, read_xml
+from engine.bpmn.document import MAX_DEPTH, MAX_ELEMENTS, MAX_SIZE, XmlRefused, read_xml
 
 
 def refusal(data: bytes) -> tuple[str, int]:
@@ -24,6 +24,12 @@ def test_it_reads_chinese_in_every_legal_encoding(encoding):
     assert read_xml(data).getroot().get("name") == "用印"
 
 
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_it_reads_utf_16_without_a_byte_order_mark(order):
+    data = '<?xml version="1.0" encoding="UTF-16"?>\n<a name="用印"/>'.encode(f"utf-16-{order}")
+    assert read_xml(data).getroot().get("name") == "用印"
+
+
 def test_it_reads_latin_1():
     data = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<a name="é"/>'.encode("latin-1")
     assert read_xml(data).getroot().get("name") == "é"
@@ -34,10 +40,10 @@ def test_it_reads_utf_8_with_a_byte_order_mark():
 
 
 def test_every_element_keeps_its_line_even_in_a_long_file():
-    root = read_xml(b"<a>\n" + b"<b/>\n" * 70_000 + b"</a>").getroot()
-    assert root[0].sourceline == 2
+    root = read_xml(b"<a>\n" + b"\n\n<b/>\n" * 25_000 + b"</a>").getroot()
+    assert root[0].sourceline == 4
     # Beyond 65,535 lines libxml2 goes by the text beside the element.
-    assert abs(root[-1].sourceline - 70_001) <= 1
+    assert abs(root[-1].sourceline - 75_001) <= 3
 
 
 @pytest.mark.parametrize("data", [b"", b" \n", b'{"type": "default"}', b"PK\x03\x04", bytes(range(256))])
@@ -119,3 +125,8 @@ def test_the_largest_allowed_file_is_read():
 
 def test_a_larger_file_is_refused():
     assert refusal(b"<a>" + b" " * MAX_SIZE + b"</a>") == ("size-limit", 1)
+
+
+def test_a_file_of_too_many_elements_is_refused_where_they_become_too_many():
+    assert read_xml(b"<a>" + b"<b/>" * (MAX_ELEMENTS - 1) + b"</a>").getroot().tag == "a"
+    assert refusal(b"<a>" + b"\n<b/>" * MAX_ELEMENTS + b"</a>") == ("size-limit", MAX_ELEMENTS + 1)

@@ -220,7 +220,7 @@ class Sketch:
     def walks(self) -> Iterator[set[str]]:
         """Walk at random, again and again; return what each walk has passed."""
         definition = Definition.read(self.package)
-        for seed in range(150):
+        for seed in range(400):
             yield self._walk(definition, random.Random(seed))
 
     def _walk(self, definition: Definition, choose: random.Random) -> set[str]:
@@ -288,7 +288,7 @@ def test_every_node_runs_or_is_named(name: str, data: bytes):
             sketch = _mended(data, drawn.get("id"), named, turn)
             for walk in sketch.walks():
                 passed |= walk
-                if sketch.left <= passed:
+                if sketch.left - _HARD_TO_REACH.keys() <= passed:
                     break
         lost |= nodes - named - passed
     lost -= _HARD_TO_REACH.keys()

@@ -481,6 +481,21 @@ def test_an_event_sub_process_that_interrupts_nothing_runs_beside_each_time_and_
     assert walk.data == {"x": 2, "y": 1, "z": 1}
 
 
+def test_only_the_start_of_a_process_is_told_as_a_start():
+    inner = '<startEvent id="is"/><endEvent id="ie"/>' + flows("is -> ie")
+    elements = LINE.replace('<userTask id="b"/>', f'<subProcess id="b">{inner}</subProcess>')
+    called = process(LINE + reaction("q", "message", 'messageRef="M"'), LINE_FLOWS, id="inner", declared=MESSAGE)
+    elements += reaction("r", "message", 'messageRef="M"', interrupting=False)
+    called = called.replace(b'"s"', b'"cs"').replace(b'"e"', b'"ce"').replace(b'"a"', b'"ca"').replace(b'"b"', b'"cb"')
+    elements = elements.replace('<userTask id="a"/>', '<callActivity id="a" calledElement="inner"/>')
+    workflow = start(definition(process(elements, LINE_FLOWS, declared=MESSAGE), inner_bpmn=called))
+    passed = [*workflow.take_passed()]
+    workflow.receive("m", {})
+    passed += workflow.take_passed()
+    kinds = {each.element: each.kind for each in passed if each.kind in ("startEvent", "subStart")}
+    assert kinds == {"s": "startEvent", "cs": "startEvent", "r_s": "subStart", "q_s": "subStart"}
+
+
 def test_an_event_sub_process_waits_for_time():
     inner = "<timeDuration>PT2H</timeDuration>"
     walk = Walk(process(LINE + reaction("r", "timer", "", inner), LINE_FLOWS))

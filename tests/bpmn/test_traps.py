@@ -11,15 +11,18 @@ import pytest
 from lxml import etree
 from SpiffWorkflow.bpmn.exceptions import WorkflowTaskException
 from SpiffWorkflow.bpmn.parser.BpmnParser import BpmnParser
+from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 from SpiffWorkflow.bpmn.script_engine import PythonScriptEngine
 from SpiffWorkflow.bpmn.specs.event_definitions.message import MessageEventDefinition
 from SpiffWorkflow.bpmn.util.event import BpmnEvent
 from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
+from SpiffWorkflow.exceptions import WorkflowException
 from SpiffWorkflow.task import Task
 from SpiffWorkflow.util.deep_merge import DeepMerge
 from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.definition import DefinitionCache, SpecChanged
+from engine.bpmn.dialect import DialectError
 from engine.bpmn.task_data import changes, json_copy, merged
 from engine.bpmn.workflow import NotReady, StepFailed
 from tests.bpmn.diagrams import Outside, definition, do, opened, package, process, reload, start
@@ -396,3 +399,240 @@ def test_bare_opens_a_join_too_early_in_the_second_round():
     bare_complete(workflow, "c", round=1)
     bare_complete(workflow, "b")
     assert {task.task_spec.name for task in workflow.get_tasks(state=TaskState.READY)} == {"a", "c"}
+
+
+# --- what lifting and refusing are for: each trap as it is without them ----------------------------------------------
+
+
+def _names(workflow: BpmnWorkflow, state: int) -> list[str]:
+    return sorted(t.task_spec.name for t in workflow.get_tasks(state=state) if getattr(t.task_spec, "bpmn_id", None))
+
+
+def _defined(tag: str, id: str, kind: str, said: str = "", inner: str = "", more: str = "") -> str:
+    return f'<{tag} id="{id}" {more}><{kind}EventDefinition id="{id}_d" {said}>{inner}</{kind}EventDefinition></{tag}>'
+
+
+def test_bare_skips_everything_behind_a_link():
+    links = _defined("intermediateThrowEvent", "t", "link", 'name="x"')
+    links += _defined("intermediateCatchEvent", "c", "link", 'name="x"')
+    workflow = bare(process(LINE + links, "s -> t\nc -> a\na -> b\nb -> e"))
+    assert "a" not in workflow.spec.task_specs
+    assert _names(workflow, TaskState.READY) == []
+
+
+@pytest.mark.parametrize("kind", ["error", "escalation", "compensate"])
+def test_bare_takes_these_starts_for_blank_ones(kind: str):
+    start_event = _defined("startEvent", "s", kind)
+    workflow = bare(process(LINE.replace('<startEvent id="s"/>', start_event), LINE_FLOWS))
+    assert _names(workflow, TaskState.READY) == ["a"]
+
+
+@pytest.mark.parametrize(("tag", "kind"), [("endEvent", "signal"), ("endEvent", "compensate")])
+def test_bare_sends_nothing_at_these_ends(tag: str, kind: str):
+    elements = LINE.replace('<endEvent id="e"/>', _defined(tag, "e", kind, 'signalRef="S"'))
+    workflow = bare(process(elements, "s -> e", declared='<signal id="S" name="x"/>'))
+    assert workflow.completed
+    assert type(workflow.spec.task_specs["e"].event_definition).__name__ == "NoneEventDefinition"
+
+
+@pytest.mark.parametrize("kind", ["error", "compensate"])
+def test_bare_throws_nothing_in_the_middle_and_ours_refuses(kind: str):
+    elements = '<startEvent id="s"/>' + _defined("intermediateThrowEvent", "t", kind) + '<endEvent id="e"/>'
+    assert bare(process(elements, "s -> t\nt -> e")).completed
+    with pytest.raises(DialectError):
+        definition(process(elements, "s -> t\nt -> e"))
+
+
+def test_bare_a_task_called_like_the_inner_join_finishes_the_matter():
+    elements = LINE.replace('<userTask id="b"/>', '<userTask id="p.EndJoin"/>')
+    diagram = process(elements, "s -> a\na -> b\nb -> e").replace(b'Ref="b"', b'Ref="p.EndJoin"')
+    workflow = bare(diagram)
+    bare_complete(workflow, "a")
+    assert workflow.completed
+    assert _names(workflow, TaskState.READY) == []
+
+
+def test_bare_ignores_an_event_definition_by_reference():
+    catch = '<intermediateCatchEvent id="a"><eventDefinitionRef>T</eventDefinitionRef></intermediateCatchEvent>'
+    declared = '<timerEventDefinition id="T"><timeDuration>"P3D"</timeDuration></timerEventDefinition>'
+    elements = f'<startEvent id="s"/>{catch}<endEvent id="e"/>'
+    assert bare(process(elements, "s -> a\na -> e", declared=declared)).completed, "three days have not passed"
+
+
+@pytest.mark.parametrize("said", ['startQuantity="2"', 'completionQuantity="2"', 'isForCompensation="true"'])
+def test_bare_ignores_quantities_and_compensation(said: str):
+    workflow = bare(process(LINE.replace('<userTask id="a"/>', f'<userTask id="a" {said}/>'), LINE_FLOWS))
+    bare_complete(workflow, "a")
+    assert _names(workflow, TaskState.READY) == ["b"]
+
+
+def test_bare_two_timers_behind_an_event_gateway_share_one_moment():
+    timers = "".join(
+        _defined("intermediateCatchEvent", id, "timer", inner=f'<timeDuration>"{length}"</timeDuration>')
+        for id, length in (("soon", "PT1H"), ("late", "P9D"))
+    )
+    elements = f'<startEvent id="s"/><eventBasedGateway id="g"/>{timers}<endEvent id="e"/>'
+    workflow = bare(process(elements, "s -> g\ng -> soon\ng -> late\nsoon -> e\nlate -> e"))
+    gateway = workflow.get_next_task(spec_name="g", state=TaskState.WAITING)
+    assert [key for key in gateway.internal_data if "value" in key] == ["event_value"]
+
+
+def _calls(parallel: str = "parallelGateway") -> tuple[str, str]:
+    elements = f'<startEvent id="s"/><{parallel} id="g"/><endEvent id="e"/>'
+    lines = "s -> g\n"
+    for n in (1, 2):
+        elements += f'<callActivity id="c{n}" calledElement="inner"/><userTask id="u{n}"/>'
+        elements += _defined("boundaryEvent", f"b{n}", "error", 'errorRef="X"', more=f'attachedToRef="c{n}"')
+        lines += f"g -> c{n}\nc{n} -> e\nb{n} -> u{n}\nu{n} -> e\n"
+    return elements, lines
+
+
+def test_bare_an_error_of_one_call_is_caught_at_all_parallel_calls():
+    error = '<error id="X" name="x" errorCode="late"/>'
+    inner = process(
+        '<startEvent id="is"/><userTask id="ia"/>' + _defined("endEvent", "ie", "error", 'errorRef="X"'),
+        "is -> ia\nia -> ie",
+        id="inner",
+        declared=error,
+    )
+    parser = BpmnParser()
+    for diagram in (process(*_calls(), declared=error), inner):
+        parser.add_bpmn_xml(etree.fromstring(diagram).getroottree())
+    workflow = BpmnWorkflow(parser.get_spec("p"), parser.get_subprocess_specs("p"))
+    workflow.do_engine_steps()
+    workflow.get_next_task(state=TaskState.READY, spec_name="ia").run()
+    workflow.do_engine_steps()
+    assert _names(workflow, TaskState.READY) == ["u1", "u2"], "only one of the two calls has failed"
+
+
+def test_bare_a_boundary_event_that_calls_nothing_off_happens_once():
+    elements = LINE + _defined(
+        "boundaryEvent", "n", "message", 'messageRef="M"', more='attachedToRef="a" cancelActivity="false"'
+    )
+    diagram = process(
+        elements + '<userTask id="x"/>', LINE_FLOWS + "\nn -> x\nx -> e", declared='<message id="M" name="m"/>'
+    )
+    workflow = bare(diagram)
+    for _ in range(2):
+        workflow.catch(BpmnEvent(MessageEventDefinition("m")))
+        workflow.do_engine_steps()
+    assert _names(workflow, TaskState.READY) == ["a", "x"]
+
+
+def test_bare_declarations_of_one_file_overwrite_those_of_another():
+    parser = BpmnParser()
+    for id, code in (("p", "one"), ("q", "two")):
+        diagram = process(LINE, LINE_FLOWS, id=id, declared=f'<error id="X" errorCode="{code}"/>')
+        parser.add_bpmn_xml(etree.fromstring(diagram).getroottree())
+    assert parser.errors["X"]["error_code"] == "two"
+
+
+def test_bare_reads_a_condition_only_up_to_a_comment():
+    elements = '<startEvent id="s"/><exclusiveGateway id="g" default="g_b"/><userTask id="a"/><userTask id="b"/>'
+    diagram = process(
+        elements + '<endEvent id="e"/>', "s -> g\ng -> b [default]\ng -> a [True and False]\na -> e\nb -> e"
+    )
+    workflow = bare(diagram.replace(b"True and", b"True <!-- always --> and"))
+    assert _names(workflow, TaskState.READY) == ["a"]
+
+
+def test_bare_takes_the_xml_boolean_1_for_false():
+    elements = LINE + _defined(
+        "boundaryEvent", "n", "message", 'messageRef="M"', more='attachedToRef="a" cancelActivity="1"'
+    )
+    diagram = process(elements, LINE_FLOWS + "\nn -> e", declared='<message id="M" name="m"/>')
+    assert bare(diagram).spec.task_specs["n"].cancel_activity is False
+
+
+def test_bare_loses_the_lane_of_a_reference_on_a_line_of_its_own():
+    lane = '<laneSet id="l"><lane id="l1" name="村文书"><flowNodeRef>\n a\n</flowNodeRef></lane></laneSet>'
+    assert bare(process(lane + LINE, LINE_FLOWS)).spec.task_specs["a"].lane is None
+
+
+def test_bare_a_message_that_is_not_declared_is_a_type_error_in_disguise():
+    with pytest.raises(ValidationException, match="TypeError"):
+        bare(process('<startEvent id="s"/><receiveTask id="a" messageRef="X"/><endEvent id="e"/>', "s -> a\na -> e"))
+
+
+def test_bare_the_second_instance_of_a_sequence_fails_without_an_output_item():
+    diagram = process(INSTANCES.format(' isSequential="true"'), "s -> vote\nvote -> e")
+    parser = BpmnParser()
+    parser.add_bpmn_xml(etree.fromstring(diagram).getroottree())
+    workflow = BpmnWorkflow(parser.get_spec("p"))
+    workflow.get_next_task(spec_name="Start").data["members"] = ["甲", "乙", "丙"]
+    workflow.do_engine_steps()
+    with pytest.raises(WorkflowException, match="already exists"):
+        for _ in range(3):
+            workflow.get_next_task(state=TaskState.READY, spec_name="vote [child]").run()
+            workflow.do_engine_steps()
+
+
+def test_bare_takes_a_signal_as_carrying_all_data_of_the_sender():
+    elements = '<startEvent id="s"/><parallelGateway id="g"/><userTask id="a"/><userTask id="b"/><endEvent id="e"/>'
+    elements += _defined("intermediateThrowEvent", "t", "signal", 'signalRef="S"')
+    elements += _defined("intermediateCatchEvent", "c", "signal", 'signalRef="S"')
+    lines = "s -> g\ng -> a\ng -> c\na -> t\nt -> e\nc -> b\nb -> e"
+    workflow = bare(process(elements, lines, declared='<signal id="S" name="x"/>'))
+    bare_complete(workflow, "a", mine=1)
+    assert workflow.get_next_task(state=TaskState.READY, spec_name="b").data == {"mine": 1}
+
+
+CALLED_OFF = '<boundaryEvent id="b" attachedToRef="a"><messageEventDefinition messageRef="m"/></boundaryEvent>'
+M = '<message id="m" name="m"/>'
+
+
+def test_a_boundary_event_that_leads_back_to_its_task_opens_it_once():
+    elements = f'<startEvent id="s"/><userTask id="a"/>{CALLED_OFF}<endEvent id="e"/>'
+    workflow = start(definition(process(elements, "s -> a\na -> e\nb -> a", declared=M)))
+    for _ in range(3):
+        assert workflow.receive("m", {})
+        assert opened(workflow) == ["a"]
+    do(workflow, "a")
+    assert workflow.finished
+
+
+def test_a_circle_without_a_choice_turns_until_an_event_leads_out_of_it():
+    elements = f'<startEvent id="s"/><intermediateThrowEvent id="t"/><userTask id="a"/>{CALLED_OFF}<endEvent id="e"/>'
+    shared = definition(process(elements, "s -> t\nt -> a\na -> t\nb -> e", declared=M))
+    workflow = start(shared)
+    for _ in range(3):
+        do(workflow, "a")
+        workflow = reload(workflow, shared)
+        assert opened(workflow) == ["a"]
+    assert workflow.receive("m", {})
+    assert workflow.finished
+
+
+def test_a_join_takes_a_branch_that_has_passed_it_before_and_one_that_has_not():
+    gateways = "".join(f'<exclusiveGateway id="{id}"/>' for id in "mnx")
+    lines = """
+        s -> split
+        split -> a
+        split -> b
+        split -> d
+        a -> m
+        d -> m
+        b -> n
+        m -> join
+        n -> join
+        join -> x
+        x -> c [times("c") = 0]
+        x -> e [times("c") > 0]
+        c -> n
+    """
+    shared = definition(process(f'{SPLIT}<userTask id="d"/>{gateways}', lines))
+    workflow = start(shared)
+    for task in ("a", "b", "c", "d"):
+        do(workflow, task)
+        workflow = reload(workflow, shared)
+    assert workflow.finished
+
+
+def test_a_branch_that_comes_a_second_time_by_the_same_flow_is_not_lost():
+    elements = SPLIT + '<exclusiveGateway id="m"/>'
+    lines = "s -> split\nsplit -> a\nsplit -> b\nsplit -> m\na -> m\nm -> join\nb -> join\njoin -> c\nc -> e"
+    workflow = start(definition(process(elements, lines)))
+    do(workflow, "a")
+    do(workflow, "b")
+    with pytest.raises(StepFailed, match="再也无法继续"):
+        do(workflow, "c")

@@ -123,6 +123,7 @@ def test_six_persons_take_one_matter_from_the_request_to_the_seal(visit: Visit):
     cadre.open("用印")
     cadre.sees_diagram()
     cadre.sees("可以起用")
+    cadre.sees("在 A3 纸上字高")
     cadre.keep_picture("story-6-designer")
 
     look_up(villager, receipt)

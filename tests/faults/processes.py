@@ -115,6 +115,10 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended by itself."""
+        self._process.wait(seconds)
+
     def wait_until_it_answers(self) -> None:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:

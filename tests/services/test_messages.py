@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from sqlalchemy import select
 
+from engine import ProcessEngine
 from engine.store.tables import event_log, message, process_instance
 from tests.services.drawn import begin, data_of, enforce, item, places
 
@@ -148,8 +150,9 @@ def test_an_answer_given_at_once_reaches_the_sender_at_the_end_of_its_step(count
     assert places(county, matter.matter_id) == ["b"]
 
 
-def test_messages_in_both_directions_at_once_lose_and_double_nothing(county):
-    """Two villages ask each other, eight times each, from two threads."""
+@pytest.mark.parametrize("matters", [8, pytest.param(100, marks=pytest.mark.full)])
+def test_messages_in_both_directions_at_once_lose_and_double_nothing(county, matters):
+    """Two villages ask each other, from two threads on each of two hosts."""
     for name, there in (("east", "柳湾村"), ("west", "石桥村")):
         asked = ASKING.replace(
             '<camunda:inputParameter name="subject">修渠</camunda:inputParameter>',
@@ -162,29 +165,33 @@ def test_messages_in_both_directions_at_once_lose_and_double_nothing(county):
     )  # fmt: skip
     enforce(county, item("answering", at_once, "s2 -> answer\nanswer -> e2", declared=MESSAGES))
     asked = {
-        name: [begin(county, name, village) for _ in range(8)]
+        name: [begin(county, name, village) for _ in range(matters)]
         for name, village in (("east", "石桥村"), ("west", "柳湾村"))
     }
     problems: list[Exception] = []
 
-    def run(matters, village):
+    other = ProcessEngine(county.url, files=county.place / "files", clock=county.clock)
+
+    def run(host, mine, village):
         try:
-            for matter in matters:
+            for matter in mine:
                 clerk = county.post("CL", village)
-                county.engine.tasks.complete(county.task(matter, clerk), by=clerk, data={})
+                host.tasks.complete(county.task(matter, clerk), by=clerk, data={})
         except Exception as problem:
             problems.append(problem)
 
     threads = [
-        threading.Thread(target=run, args=(asked["east"], "石桥村")),
-        threading.Thread(target=run, args=(asked["west"], "柳湾村")),
+        threading.Thread(target=run, args=(host, asked[name][half::2], village))
+        for half, host in enumerate((county.engine, other))
+        for name, village in (("east", "石桥村"), ("west", "柳湾村"))
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    other.close()
     assert problems == []
     assert all(places(county, matter.matter_id) == ["b"] for each in asked.values() for matter in each)
-    assert len(child(county)) == 16
-    assert len({row.call_key for row in rows(county, message)}) == len(rows(county, message)) == 32
+    assert len(child(county)) == 2 * matters
+    assert len({row.call_key for row in rows(county, message)}) == len(rows(county, message)) == 4 * matters
     assert county.engine.history.verify().whole

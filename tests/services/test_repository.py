@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -144,6 +145,12 @@ def test_a_deployment_is_written_into_the_countys_chain(county, drawing):
     assert (last[0], last[5], last[9]["item"]) == (county.people.unit("示范县"), county.people.id("郑图南"), item.id)
 
 
+def test_a_definition_says_how_good_its_pictures_are(county):
+    (score,) = county.engine.repository.definition("seal_use").scores
+    assert (score.file, score.passes, score.sheet) == ("seal_use.bpmn", True, "A3")
+    assert 80 <= score.score <= 100 and 2.5 <= score.character < 10
+
+
 def test_the_guide_names_who_how_and_until_when(county):
     guide = county.engine.repository.guide("seal_use", unit_id=county.people.unit("石桥村"))
     assert (guide.first.name, guide.promise) == ("李文清", "5 个工作日")
@@ -160,3 +167,40 @@ def test_the_guide_names_who_how_and_until_when(county):
 def test_there_is_no_guide_where_the_item_is_not_run(county, unit):
     with pytest.raises(NotFound):
         county.engine.repository.guide("seal_use", unit_id=county.people.units.get(unit, unit))
+
+
+def test_an_event_sub_process_takes_the_withdrawal_at_every_step(county, drawing):
+    """The four boundary events of the shipped drawing and their two ends, drawn once for the whole process."""
+    path = drawing / "seal_use.bpmn"
+    text = path.read_text("utf-8")
+    gone = re.findall(r'(boundaryEvent|endEvent) id="(Boundary_withdraw_\w+|End_withdrawn\w*)"', text)
+    assert len(gone) == 6
+    for tag, id in gone:
+        for element in (
+            rf'<bpmn:{tag} id="{id}".*?</bpmn:{tag}>',
+            rf"<bpmn:flowNodeRef>{id}</bpmn:flowNodeRef>",
+            rf'<bpmn:sequenceFlow id="\w+"[^>]* sourceRef="{id}"[^>]*/>',
+        ):
+            text = re.sub(element, "", text, flags=re.DOTALL)
+    inner = (
+        '<bpmn:subProcess id="Sub_withdraw" name="撤回" triggeredByEvent="true">'
+        '<bpmn:startEvent id="Start_withdraw" name="申请人撤回">'
+        '<bpmn:messageEventDefinition messageRef="Message_withdraw" /></bpmn:startEvent>'
+        '<bpmn:endEvent id="End_withdrawn" name="已撤回" />'
+        '<bpmn:sequenceFlow id="Flow_withdraw" sourceRef="Start_withdraw" targetRef="End_withdrawn" />'
+        "</bpmn:subProcess>"
+    )
+    text = text.replace("</bpmn:process>", f"{inner}</bpmn:process>")
+    place = "<bpmn:flowNodeRef>Task_register<"
+    path.write_text(text.replace(place, f"<bpmn:flowNodeRef>Sub_withdraw</bpmn:flowNodeRef>{place}"), "utf-8")
+    county.engine.repository.deploy(drawing)
+
+    matter = county.ask()
+    county.register(matter)
+    county.engine.runtime.correlate(matter.receipt, message="withdraw", code=matter.code)
+
+    trace = county.engine.history.trace(matter.receipt, by=county.post("SB"))
+    assert (trace.matter.state, trace.stops) == ("withdrawn", ())
+    finished = county.ask()
+    county.register(finished)
+    assert county.approve(finished).next_steps

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, insert, make_url, select, text, update
-from sqlalchemy.exc import ArgumentError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from engine.clock import Clock
 from engine.errors import InvalidForm, Unavailable
@@ -19,7 +19,7 @@ from engine.identifiers import new_id
 from engine.services.unit_of_work import PAUSES, UnitOfWork, retried
 from engine.store import postgresql as on_server
 from engine.store import sqlite as embedded
-from engine.store.faults import Collision
+from engine.store.faults import Collision, translate
 from engine.store.migration import migrate
 from engine.store.session import Database, locked
 from engine.store.tables import (
@@ -217,6 +217,33 @@ def test_who_runs_into_a_deadlock_tries_again_and_both_get_through(database):
     assert sorted(tries.values()) == [1, 2]
     with database.read() as connection:
         assert connection.scalars(select(chain_head.c.number)).all() == [2, 2]
+
+
+@pytest.mark.only_on("postgresql")
+def test_who_cannot_be_put_in_a_row_with_others_tries_again(database):
+    """A serialization failure of the server's own, in a transaction that is stricter than ours."""
+    with database.write() as connection:
+        connection.execute(insert(setting).values(key="counted", value=1))
+    tries: list[int] = []
+
+    @retried
+    def count_up() -> None:
+        strict = database.engine.execution_options(isolation_level="REPEATABLE READ")
+        counted = setting.c.key == "counted"
+        try:
+            with strict.connect() as connection, connection.begin():
+                tries.append(connection.scalar(select(setting.c.value).where(counted)))
+                if len(tries) == 1:
+                    with database.write() as other:
+                        other.execute(update(setting).where(counted).values(value=11))
+                connection.execute(update(setting).where(counted).values(value=tries[-1] + 1))
+        except DBAPIError as fault:
+            raise translate(fault) from fault
+
+    count_up()
+    with database.read() as connection:
+        assert connection.scalar(select(setting.c.value).where(setting.c.key == "counted")) == 12
+    assert tries == [1, 11]
 
 
 # --- faults ---------------------------------------------------------------------------------------------------------

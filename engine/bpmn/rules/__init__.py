@@ -22,6 +22,8 @@ class LaneRole(Protocol):
     code: str
     #: codes of the roles one person may not hold together with it
     incompatible: Iterable[str]
+    #: codes of the roles that take over when nobody of this one may act
+    succession: Iterable[str]
 
 
 @dataclass(frozen=True)

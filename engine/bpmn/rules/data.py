@@ -91,8 +91,8 @@ def names_written(subject: Subject) -> frozenset[str]:
 @package_rule("unknown-variable", "warning")
 def variables_are_written(subject: Subject) -> Iterator[Place]:
     """A name that nothing writes stops the matter where it is read; mostly it is a slip of the pen."""
-    if _is_incomplete(subject):
-        # What a missing or unreadable file would have written is not known; other rules speak of the file.
+    if _is_incomplete(subject) or subject.package.is_called:
+        # What a missing or unreadable file, or a caller, has written is not known here.
         return
     known = _Writes.of(subject).names
     for written in written_in(subject):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from lxml import etree
@@ -92,7 +93,7 @@ def tasks_say_by_what_right(diagram: Diagram) -> Iterator[Place]:
 @rule("item-complete")
 def item_says_everything(diagram: Diagram) -> Iterator[Place]:
     """The entry of the power list is complete: what is not on the list is no power."""
-    if not diagram.is_main or not diagram.processes:
+    if not diagram.is_main or not diagram.processes or diagram.subject.package.is_called:
         return
     process = diagram.processes[0]
     item = next(iter(facts_of(process, "item")), None)
@@ -135,28 +136,6 @@ def risks_are_controlled(diagram: Diagram) -> Iterator[Place]:
             yield diagram.at(risk, f"{title(owner)}的防控措施 {listed(unknown)} 没有。", "代号只有 m1 到 m15。")
 
 
-@rule("separation-possible")
-def separated_steps_are_there(diagram: Diagram) -> Iterator[Place]:
-    """Hands can only be kept apart from those of a task that is drawn."""
-    own = {activity.id for activity, _ in _activities(diagram) if activity.is_task}
-    every = {node.get("id", "") for each in diagram.subject.diagrams for node in each.of_kind(*_HANDWORK)}
-    for activity, node in _activities(diagram):
-        for fact in facts_of(node, "separate"):
-            # A call keeps hands out of the steps it leads to.
-            tasks, led_to = (every, fact.get("of", "").split()) if activity.called else (own, [])
-            ids = [*fact.get("from", "").split(), *led_to]
-            if not ids:
-                yield diagram.at(
-                    fact, f"{title(node)}没有写要和哪几步分开。", "请写上要由别人办的那几步的编号（from）。"
-                )
-            for id in ids:
-                if id == activity.id:
-                    yield diagram.at(fact, f"{title(node)}不能和自己分开。", "请写别的步骤的编号。")
-                elif id not in tasks:
-                    message = f"{title(node)}要分开的 {id} 不是由人办的步骤。"
-                    yield diagram.at(fact, message, "请写图里用户任务的编号。")
-
-
 @rule("limit-sum-within-promise")
 def promise_can_be_kept(diagram: Diagram) -> Iterator[Place]:
     """The limits along the longest way without loops do not exceed the promise; waiting for the applicant is out."""
@@ -169,7 +148,8 @@ def promise_can_be_kept(diagram: Diagram) -> Iterator[Place]:
         item = next(iter(facts_of(diagram.processes[0], "item")), diagram.processes[0])
         way = " → ".join(title(step) for step in steps)
         message = f"承诺 {promise} 个工作日办结，最长的一条路要 {days} 个工作日：{way}。"
-        yield diagram.at(item, message, "请缩短其中几步的期限，或者放宽承诺时限。")
+        place = diagram.at(item, message, "请缩短其中几步的期限，或者放宽承诺时限。")
+        yield replace(place, path=tuple(step.get("id", "") for step in steps))
 
 
 @rule("disclose-fields-exist")

@@ -21,7 +21,8 @@ _WITH_FORM = ("startEvent", "intermediateCatchEvent", "userTask")
 def choices_are_looked_at(subject: Subject) -> Iterator[Place]:
     """A choice that nothing looks at makes people believe that it decides something."""
     used = _used(subject)
-    for file, form in subject.forms.items():
+    # What looks at an answer may stand in a file that could not be read; other rules say so.
+    for file, form in () if subject.refused else subject.forms.items():
         for asked in form.fields:
             if asked.type in _CHOICES and not asked.source and not _heads(asked) & used:
                 message = f"表单的〈{asked.label}〉问了，选哪一个都一样，后面没有用到。"

@@ -12,12 +12,20 @@ from lxml import etree
 from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
+from engine.bpmn.feasibility import Sources
 from engine.bpmn.form import Form, FormError
+from engine.bpmn.layout.picture import Picture
+from engine.bpmn.layout.quality import Quality
+from engine.bpmn.layout.scene import Scene, rate_all, read_scenes
 from engine.bpmn.lifting import links_of
 from engine.bpmn.package import Package
 from engine.bpmn.rules import World
+from engine.bpmn.soundness import Flaw, Prover
+from engine.bpmn.unfolding import Unfolding
 from engine.model import ProcessFacts
 
+#: nodes and flows of one diagram
+MAX_NODES, MAX_FLOWS = 2_000, 3_000
 SCOPES = ("process", "subProcess", "transaction", "adHocSubProcess")
 
 _KINDS = {
@@ -65,6 +73,7 @@ _KINDS = {
     "association": "关联线",
     "dataObjectReference": "数据对象",
     "dataObject": "数据对象",
+    "childLaneSet": "第二层泳道",
     "collaboration": "协作图",
     "definitions": "流程图",
 }
@@ -81,6 +90,8 @@ class Place:
     name: str
     message: str
     hint: str
+    #: ids of the nodes and flows that lead there
+    path: tuple[str, ...] = ()
 
 
 def bpmn(name: str) -> str:
@@ -159,6 +170,8 @@ class Diagram:
     file: str
     root: etree._Element
     subject: Subject = field(repr=False)
+    #: the paper its picture must be legible on
+    sheet: str = "A3"
 
     def at(self, element: etree._Element, message: str, hint: str) -> Place:
         """Say something about an element; what has no id is shown at the element around it."""
@@ -212,6 +225,17 @@ class Diagram:
         """Node id → the flows that enter it."""
         return self._grouped("targetRef")
 
+    @cached_property
+    def lanes(self) -> Mapping[str, str]:
+        """Node id → name of its lane."""
+        references = self.root.iter(bpmn("flowNodeRef"))
+        return {(each.text or "").strip(): each.getparent().get("name", "") for each in references}
+
+    @cached_property
+    def flaws(self) -> list[Flaw]:
+        """What the proof of each process in the diagram has found."""
+        return [flaw for process in self.processes for flaw in self.subject.prover.prove(process).flaws]
+
     def _grouped(self, end: str) -> dict[str, list[etree._Element]]:
         flows: dict[str, list[etree._Element]] = {}
         for flow in self.flows:
@@ -219,7 +243,16 @@ class Diagram:
         return flows
 
     def of_kind(self, *kinds: str) -> list[etree._Element]:
+        if len(kinds) == 1:
+            return self._by_kind.get(kinds[0], [])
         return [node for node in self.nodes if kind(node) in kinds]
+
+    @cached_property
+    def _by_kind(self) -> Mapping[str, list[etree._Element]]:
+        nodes: dict[str, list[etree._Element]] = {}
+        for node in self.nodes:
+            nodes.setdefault(kind(node), []).append(node)
+        return nodes
 
     def entering(self, node: etree._Element) -> list[etree._Element]:
         """Return the flows that lead to a node."""
@@ -270,12 +303,29 @@ class Diagram:
 
     def declared(self, tag: str, reference: str) -> etree._Element | None:
         """Return the message or error a reference names; it may carry a prefix."""
-        wanted = reference.rpartition(":")[2]
-        return next((each for each in self.root.iterchildren(bpmn(tag)) if wanted and each.get("id") == wanted), None)
+        return self._declared.get((tag, reference.rpartition(":")[2]))
+
+    @cached_property
+    def _declared(self) -> Mapping[tuple[str, str], etree._Element]:
+        known: dict[tuple[str, str], etree._Element] = {}
+        for each in self.root.iterchildren(etree.Element):
+            if each.get("id") and each.tag == bpmn(kind(each)):
+                known.setdefault((kind(each), each.get("id")), each)
+        return known
 
     def sibling(self, name: str) -> str:
         """Return the name inside the package of a file that the diagram names."""
         return (PurePosixPath(self.file).parent / name).as_posix()
+
+    @cached_property
+    def scenes(self) -> list[Scene]:
+        """Every picture of the file with what it shows."""
+        return read_scenes(self.root)
+
+    @cached_property
+    def pictures(self) -> list[tuple[Picture, Quality]]:
+        """Every picture that is drawn, with what it is worth."""
+        return rate_all(self.scenes, self.sheet)
 
     @cached_property
     def facts(self) -> ProcessFacts | FactsError | None:
@@ -332,6 +382,45 @@ class Subject:
         return {p.get("id", ""): diagram for diagram in self.diagrams for p in diagram.processes}
 
     @cached_property
+    def processes(self) -> Mapping[str, etree._Element]:
+        """Process id → process."""
+        return {process.get("id", ""): process for diagram in self.diagrams for process in diagram.processes}
+
+    @cached_property
+    def unfolding(self) -> Unfolding:
+        """The item's own process with all that it calls."""
+        main = next((diagram for diagram in self.diagrams if diagram.is_main and diagram.processes), None)
+        process = etree.Element(bpmn("process")) if main is None else main.processes[0]
+        return Unfolding(process, self.processes)
+
+    @cached_property
+    def drawn_together(self) -> Mapping[str, Unfolding]:
+        """Process id → the other processes of the item's own diagram."""
+        main = (diagram for diagram in self.diagrams if diagram.is_main)
+        others = (process for diagram in main for process in diagram.processes[1:])
+        return {process.get("id", ""): Unfolding(process, self.processes) for process in others}
+
+    def diagram_of(self, element: etree._Element) -> Diagram:
+        """Return the diagram an element is drawn in."""
+        root = element.getroottree().getroot()
+        return next(diagram for diagram in self.diagrams if diagram.root is root)
+
+    def lane_of(self, node: etree._Element) -> str:
+        """Return the name of a node's lane, else of the sub-process around it; "" without one."""
+        lanes = self.diagram_of(node).lanes
+        around = (lanes[each.get("id")] for each in (node, *node.iterancestors()) if each.get("id") in lanes)
+        return next(around, "")
+
+    @cached_property
+    def prover(self) -> Prover:
+        """Proves the processes of the package, each once."""
+        sources = {
+            diagram.root: Sources(self.forms, self.tables, PurePosixPath(diagram.file).parent.as_posix())
+            for diagram in self.diagrams
+        }
+        return Prover(self.processes, sources)
+
+    @cached_property
     def node_ids(self) -> frozenset[str]:
         return frozenset(node.get("id", "") for diagram in self.diagrams for node in diagram.nodes)
 
@@ -345,6 +434,7 @@ class Subject:
             if root.tag != bpmn("definitions"):
                 message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(root).localname}。"
                 raise XmlRefused("not-bpmn", message, root.sourceline or 1)
+            _refuse_size(root)
             # A comment would cut off the text of the expression it stands in.
             etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
             self.diagrams.append(Diagram(name, root, self))
@@ -369,6 +459,15 @@ class Subject:
             self.forms[name] = Form.read(data)
         except FormError as error:
             self.wrong_forms.append((name, error))
+
+
+def _refuse_size(root: etree._Element) -> None:
+    """Refuse what no reader could follow: rules look at pairs of nodes, and time grows with their square."""
+    for tags, limit, word in ((FLOW_NODES, MAX_NODES, "步骤和事件"), (("sequenceFlow",), MAX_FLOWS, "流向")):
+        found = [*root.iter(*map(bpmn, tags))]
+        if len(found) > limit:
+            message = f"图里有 {len(found):,} 个{word}，最多 {limit:,} 个。"
+            raise XmlRefused("size-limit", message, found[limit].sourceline or 1)
 
 
 def listed(words: Iterable[str]) -> str:

@@ -119,6 +119,7 @@ _FACTS = {
     "riskPoint": "grade text control",
     "disclose": "fields level",
     "separate": "from of",
+    "after": "from",
     "hold": "reason",
 }
 _ID = re.compile(r"[^\W\d][\w.\-]*")

@@ -17,13 +17,20 @@ const MARK_STRIP = 48;
 const HIGHEST_SHARE = 0.7;
 const STEP = 60;
 const BADGE_HEIGHT = 20;
+const STEP_TIME = 700;
 // Inside the shape: lines arrive at its edges, and a call has no sign of its kind in that place.
 const DOOR_TOP = 4;
 const MARKS = ['done', 'late', 'now', 'pick', 'path'];
 
 const WORDS = {
-  zh: { larger: '放大', smaller: '缩小', whole: '看全图', readable: '看清字', picture: '流程图' },
-  en: { larger: 'Larger', smaller: 'Smaller', whole: 'Whole picture', readable: 'Readable', picture: 'Diagram' }
+  zh: {
+    larger: '放大', smaller: '缩小', whole: '看全图', readable: '看清字', picture: '流程图',
+    play: '在图上走一遍', stop: '停下', step: '第 {n} 步，共 {all} 步'
+  },
+  en: {
+    larger: 'Larger', smaller: 'Smaller', whole: 'Whole picture', readable: 'Readable', picture: 'Diagram',
+    play: 'Show on the diagram', stop: 'Stop', step: 'Step {n} of {all}'
+  }
 };
 
 function words() {
@@ -179,6 +186,16 @@ class Picture {
     this.canvas.viewbox({ ...corner, width: this.room.width / scale, height: this.room.height / scale });
   }
 
+  // Moves the picture so that an element is in sight.
+  bring(id) {
+    const element = this.elements.get(id);
+    const { x, y, width, height, scale } = this.canvas.viewbox();
+    const at = element.waypoints ? element.waypoints[element.waypoints.length - 1] : element;
+    if (at.x < x || at.y < y || at.x > x + width || at.y > y + height) {
+      this.show(scale, { x: at.x - width / 2, y: at.y - height / 2 });
+    }
+  }
+
   scaleBy(factor) {
     const { x, y, width, height, scale } = this.canvas.viewbox();
     const next = Math.min(3, Math.max(0.2, scale * factor));
@@ -242,6 +259,69 @@ class Picture {
   }
 }
 
+// Walks a path on the picture, step by step; what was passed stays marked.
+class Player {
+  constructor(picture, path) {
+    this.picture = picture;
+    this.path = path.filter((id) => picture.elements.get(id));
+  }
+
+  clear() {
+    window.clearTimeout(this.timer);
+    for (const id of new Set(this.path)) {
+      this.picture.canvas.removeMarker(id, 'is-path');
+      this.picture.canvas.removeMarker(id, 'is-now');
+    }
+  }
+
+  play(told, over) {
+    this.clear();
+    let at = 0;
+    const step = () => {
+      if (at > 0) this.picture.canvas.removeMarker(this.path[at - 1], 'is-now');
+      if (at === this.path.length) return over();
+      this.picture.canvas.addMarker(this.path[at], 'is-path');
+      this.picture.canvas.addMarker(this.path[at], 'is-now');
+      this.picture.bring(this.path[at]);
+      at += 1;
+      told(at, this.path.length);
+      this.timer = window.setTimeout(step, STEP_TIME);
+    };
+    step();
+  }
+}
+
+let playing = null;
+
+// A button beside each path of the page; without the picture the path is the list of its names.
+function offerToPlay(picture) {
+  for (const place of document.querySelectorAll('[data-path]')) {
+    const player = new Player(picture, JSON.parse(place.dataset.path));
+    if (!player.path.length) continue;
+    const bar = document.createElement('p');
+    const button = document.createElement('button');
+    const told = document.createElement('span');
+    button.type = 'button';
+    button.className = 'btn';
+    button.textContent = words().play;
+    told.setAttribute('role', 'status');
+    const rest = () => { button.textContent = words().play; };
+    button.addEventListener('click', () => {
+      const again = button.textContent === words().play;
+      if (playing) playing.end();
+      if (!again) return;
+      playing = { end: () => { player.clear(); rest(); told.textContent = ''; playing = null; } };
+      button.textContent = words().stop;
+      picture.frame.scrollIntoView({ block: 'nearest' });
+      player.play((n, all) => {
+        told.textContent = ` ${words().step.replace('{n}', n).replace('{all}', all)}`;
+      }, rest);
+    });
+    bar.append(button, told);
+    place.before(bar);
+  }
+}
+
 function showFacts(id) {
   const panel = document.getElementById(`facts-${id}`);
   if (!panel) return;
@@ -253,13 +333,20 @@ function showFacts(id) {
   panel.scrollIntoView({ block: 'nearest' });
 }
 
+// A diagram has an address, or stands in the page itself.
+async function source(place) {
+  if (place.startsWith('#')) return document.querySelector(place).value;
+  const answer = await fetch(place, { credentials: 'same-origin' });
+  if (!answer.ok) throw new Error(`${place}: ${answer.status}`);
+  return answer.text();
+}
+
 async function drawInto(frame) {
-  const answer = await fetch(frame.dataset.diagram, { credentials: 'same-origin' });
-  if (!answer.ok) throw new Error(`${frame.dataset.diagram}: ${answer.status}`);
-  const xml = await answer.text();
+  const xml = await source(frame.dataset.diagram);
   const picture = new Picture(frame);
   try {
     await picture.draw(xml);
+    offerToPlay(picture);
   } catch (error) {
     picture.discard();
     throw error;

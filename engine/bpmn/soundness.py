@@ -1,0 +1,475 @@
+"""Prove that a process can neither hang, nor do a step twice, nor leave work over; else show how it comes to that.
+
+The token game of each process and sub-process is explored by itself; a sub-process or call is one step there, with the
+outcomes its own exploration has found. Of things that cannot disturb each other one order only is looked at (stubborn
+sets): what can hang, hangs in that order too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from lxml import etree
+
+from engine.bpmn.feasibility import Feasibility, Sources
+from engine.bpmn.flow_graph import SUB_PROCESSES, FlowGraph, Node
+from engine.bpmn.token_game import Cluster, Net, Option, Outcomes, bits, is_at_once
+
+#: markings looked at in one scope before the answer is "not proved"
+MAX_MARKINGS = 8_000
+
+#: (marking, what is known of the data)
+State = tuple[int, tuple]
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """One way in which a process goes wrong."""
+
+    #: deadlock, lack-of-sync, unbounded, livelock, dead-activity, improper-completion, terminate-kills-parallel-branch,
+    #: or-join-circle or soundness-inconclusive
+    rule: str
+    #: where it goes wrong; None for the scope as a whole
+    node: Node | None
+    #: the process or sub-process
+    scope: etree._Element
+    #: ids of the nodes and flows passed, from the start of the process that is drawn in the same diagram
+    path: tuple[str, ...] = ()
+    #: other nodes concerned: what is missing at a join, what is called off
+    others: tuple[Node, ...] = ()
+
+
+@dataclass
+class Proof:
+    """What exploring one process has shown."""
+
+    flaws: list[Flaw]
+    outcomes: Outcomes
+    #: markings looked at, sub-processes included
+    markings: int
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.flaws
+
+
+class Prover:
+    """Proves processes that call each other, each once."""
+
+    def __init__(
+        self,
+        processes: Mapping[str, etree._Element],
+        sources: Mapping[etree._Element, Sources] | None = None,
+        limit: int = MAX_MARKINGS,
+    ) -> None:
+        #: process id → process, of all diagrams of a package
+        self._processes = processes
+        #: root of a diagram → where its values come from
+        self._sources = sources or {}
+        self._limit = limit
+        self._proofs: dict[etree._Element, Proof] = {}
+        self._under_way: set[etree._Element] = set()
+
+    def prove(self, scope: etree._Element) -> Proof:
+        """Explore a process or sub-process and all that it needs."""
+        known = self._proofs.get(scope)
+        if known is None:
+            self._under_way.add(scope)
+            known = self._proofs[scope] = self._explored(FlowGraph(scope))
+            self._under_way.discard(scope)
+        return known
+
+    def _explored(self, graph: FlowGraph) -> Proof:
+        inner = {node: self.prove(node.element) for node in graph.inner if node.kind != "adHocSubProcess"}
+        outcomes = {node: proof.outcomes for node, proof in inner.items() if not node.is_event_sub_process}
+        for node in graph.nodes:
+            if node.kind == "callActivity":
+                outcomes[node] = self._called(node)
+        explored = self._told_apart(Net(graph, outcomes))
+        flaws = list(explored.flaws())
+        for node, proof in inner.items():
+            way = () if node.is_event_sub_process else explored.way_into(node)
+            # What is wrong inside does not matter where nothing ever leads to.
+            flaws += [] if way is None else [_seen_from((*way, node.id), flaw) for flaw in proof.flaws]
+        for proof in (proof for node, proof in inner.items() if node.is_event_sub_process):
+            explored.errors |= proof.outcomes.errors
+        return Proof(flaws, explored.outcomes(), explored.size + sum(proof.markings for proof in inner.values()))
+
+    def _told_apart(self, net: Net) -> Exploration:
+        """Explore with every answer free; where that goes wrong, once more without the answers that cannot be."""
+        explored = Exploration(net, self._limit)
+        explored.run()
+        sources = self._sources.get(net.graph.scope.getroottree().getroot())
+        if sources is None or not any(explored.flaws()):
+            return explored
+        feasibility = Feasibility(net.graph, sources)
+        if not feasibility.knows_anything:
+            return explored
+        closer = Exploration(net, self._limit, feasibility)
+        closer.run()
+        return closer if closer.complete else explored
+
+    def _called(self, node: Node) -> Outcomes:
+        process = self._processes.get(node.element.get("calledElement", "").rpartition(":")[2])
+        if process is None or process in self._under_way:
+            return Outcomes(errors=frozenset([None]))
+        return self.prove(process).outcomes
+
+
+def _seen_from(way: tuple[str, ...], flaw: Flaw) -> Flaw:
+    """Put the way to a sub-process before the way inside it."""
+    return replace(flaw, path=(*way, *flaw.path)) if flaw.path else flaw
+
+
+@dataclass(eq=False)
+class Exploration:
+    """The markings of one net that can be reached, and how."""
+
+    net: Net
+    limit: int
+    #: None: every answer of a gateway is possible
+    feasibility: Feasibility | None = None
+    #: state → how it was first reached: (state before, what happened), None for a beginning
+    origin: dict[State, tuple[State | None, Option]] = field(default_factory=dict)
+    #: state → what follows it
+    after: dict[State, list[State]] = field(default_factory=dict)
+    #: nodes passed, and the state before the first time
+    passed: dict[Node, State | None] = field(default_factory=dict)
+    #: states in which all is over
+    over: set[State] = field(default_factory=set)
+    #: states in which nothing can happen though something is left
+    dead: list[State] = field(default_factory=list)
+    #: a second token where one lies: (state before, what happened, places)
+    twice: list[tuple[State | None, Option, int]] = field(default_factory=list)
+    #: an end that calls off what is open: (state before, what happened, places)
+    killed: list[tuple[State, Option, int]] = field(default_factory=list)
+    errors: frozenset[str | None] = frozenset()
+    cancels: bool = False
+    complete: bool = True
+
+    def __post_init__(self) -> None:
+        self._ahead: deque[State] = deque()
+        self._closures: dict[tuple[int, int], bool] = {}
+        self._alone = not (self.net.kills or self.net.inclusive)
+        self._at_once = sum({c.take for c in self.net.clusters if c.at_once and c.take.bit_count() == 1})
+        self._on_joins = sum(self.net.on.values())
+        self._joins = [c for c in self.net.clusters if c.take.bit_count() > 1 or c.reach]
+
+    @property
+    def size(self) -> int:
+        return len(self.origin)
+
+    def run(self) -> None:
+        """Explore until nothing is new or the limit is reached."""
+        for option in self.net.begins():
+            self._arrive(None, option, (option.gain, ()), option.twice)
+        while self._ahead:
+            if len(self.origin) > self.limit:
+                self.complete = False
+                return
+            self._expand(self._ahead.popleft())
+
+    # Exploring.
+
+    def _expand(self, state: State) -> None:
+        marking = state[0]
+        after = self.after[state] = []
+        opened = self._open(marking)
+        if not opened:
+            left = marking & self.net.live
+            if left and not left & self.net.stuck:
+                self.dead.append(state)
+            else:
+                self.over.add(state)
+            return
+        first = self._stubborn(marking, opened)
+        if first is not None:
+            if self._fire(state, first, after):
+                return
+            # Nothing new came of it: what was put off must not be put off for ever.
+            opened = [cluster for cluster in opened if cluster is not first]
+        for cluster in opened:
+            self._fire(state, cluster, after)
+
+    def _open(self, marking: int) -> list[Cluster]:
+        """Return the clusters that may act: the engine's own first, and only then all others."""
+        of_place = self.net.of_place
+        at_once = (of_place[place] for place in bits(marking & self._at_once))
+        opened = [cluster for cluster in at_once if cluster.options]
+        opened += [join for join in self._joins if join.take & marking and join.is_open(marking)]
+        if not opened:
+            waiting = (of_place.get(place) for place in bits(marking & self.net.live))
+            opened = [cluster for cluster in waiting if cluster is not None and not cluster.at_once and cluster.options]
+        return sorted(opened, key=_rank) if len(opened) > 1 else opened
+
+    def _stubborn(self, marking: int, opened: list[Cluster]) -> Cluster | None:
+        """Return a cluster that nothing else can disturb, nor it anything else; None when there is none."""
+        if len(opened) == 1:
+            return None
+        if self._alone:
+            return opened[0]
+        for cluster in opened:
+            if not cluster.reach and self._is_apart(marking, cluster):
+                return cluster
+        return None
+
+    def _is_apart(self, marking: int, cluster: Cluster) -> bool:
+        """Tell whether the cluster and all else can go on, each by itself, without the one calling off the other.
+
+        Nor may either come to an inclusive gateway: it looks at all tokens.
+        """
+        own = cluster.take & marking
+        rest = marking & self.net.live & ~own
+        return not self._disturbs(rest, own) and not self._disturbs(own, rest)
+
+    def _disturbs(self, moving: int, still: int) -> bool:
+        """Tell whether tokens, with others standing still, may reach an inclusive gateway or an end that kills."""
+        # A join may open with what already lies there.
+        lying = still & self._on_joins
+        key = (moving, still if self.net.inclusive else lying)
+        if key not in self._closures:
+            self._closures[key] = self._may_disturb(moving, still, lying)
+        return self._closures[key]
+
+    def _may_disturb(self, moving: int, still: int, lying: int) -> bool:
+        reached, found = moving, False
+        ahead = list(bits(moving))
+        tried: set[Cluster] = set()
+        while ahead and not found:
+            cluster = self.net.of_place.get(ahead.pop())
+            if cluster is None or cluster in tried or (not cluster.reach and not cluster.is_open(reached | lying)):
+                continue
+            tried.add(cluster)
+            if cluster.reach:
+                found = not cluster.awaits(still, reached | still)
+                continue
+            for option in cluster.options:
+                found = found or bool(option.kills)
+                gained = option.gain & self.net.live & ~reached
+                reached |= gained
+                ahead.extend(bits(gained))
+        return found
+
+    def _fire(self, state: State, cluster: Cluster, after: list[State]) -> bool:
+        """Let everything happen that a cluster may do; return whether it led to a state not seen before."""
+        marking, before = state
+        new = False
+        for option in cluster.options:
+            if option.beside:
+                if not marking & option.beside:
+                    continue
+                rest = marking & ~option.beside
+            else:
+                rest = marking & ~cluster.taken(marking)
+            known = self.feasibility.after(option, before) if self.feasibility else before
+            if known is None:
+                continue
+            if option.kills:
+                new |= self._kill(state, option, rest & self.net.live, after)
+                continue
+            reached = (rest | option.gain, known)
+            new |= self._arrive(state, option, reached, option.twice | (rest & option.gain))
+            after.append(reached)
+        return new
+
+    def _arrive(self, before: State | None, option: Option, state: State, twice: int) -> bool:
+        for node in option.nodes:
+            self.passed.setdefault(node, before)
+        if twice:
+            self.twice.append((before, option, twice))
+            return False
+        if state in self.origin:
+            return False
+        self.origin[state] = (before, option)
+        self._ahead.append(state)
+        return True
+
+    def _kill(self, state: State, option: Option, left: int, after: list[State]) -> bool:
+        for node in option.nodes:
+            self.passed.setdefault(node, state)
+        if left:
+            self.killed.append((state, option, left))
+        if option.kills == "error":
+            self.errors |= {option.code}
+        self.cancels = self.cancels or option.kills == "cancel"
+        end = (0, ())
+        after.append(end)
+        self.over.add(end)
+        self.after.setdefault(end, [])
+        if end in self.origin:
+            return False
+        self.origin[end] = (state, option)
+        return True
+
+    # What it shows.
+
+    def outcomes(self) -> Outcomes:
+        """Return what may become of the scope."""
+        ends = any(state[0] & self.net.ends for state in self.over)
+        ended = any(self._origin(state).kills == "terminate" for state in self.over)
+        completes = ends or ended or bool(self.twice) or not self.complete or not self.net.graph.nodes
+        graph, known = self.net.graph, self.net.outcomes
+        waiting = {
+            node
+            for node in graph.nodes
+            if node.host is not None
+            or not (known.get(node, Outcomes()).at_once if node.kind in _SCOPES else is_at_once(node))
+        }
+        quick = set()
+        ahead = [start for entry in graph.entries() for start in entry]
+        while ahead:
+            node = ahead.pop()
+            if node not in quick and node not in waiting:
+                quick.add(node)
+                ahead.extend(flow.target for flow in node.outgoing)
+        at_once = any(not node.outgoing for node in quick)
+        waits = any(node in self.passed for node in waiting) or any(known[n].waits for n in known if n in self.passed)
+        return Outcomes(completes, at_once, waits or not at_once, self.errors, self.cancels)
+
+    def _origin(self, state: State) -> Option:
+        return self.origin[state][1]
+
+    def way_into(self, node: Node) -> tuple[str, ...] | None:
+        """Return a way on which a sub-process is entered; None when it never is."""
+        place = self.net.at.get(node, 0)
+        state = next((state for state in self.origin if state[0] & place), None)
+        return None if state is None else self._way(state)
+
+    def _way(self, state: State | None, *more: Option) -> tuple[str, ...]:
+        steps = [option.path for option in reversed(more)]
+        while state is not None:
+            state, option = self.origin[state]
+            steps.append(option.path)
+        return tuple(id for path in reversed(steps) for id in path)
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Return what goes wrong, each kind once at each place."""
+        said: set[tuple[str, Node | None]] = set()
+        for flaw in self._flaws():
+            kind = "lack-of-sync" if flaw.rule == "unbounded" else flaw.rule
+            if (kind, flaw.node) not in said:
+                said.add((kind, flaw.node))
+                yield flaw
+
+    def _flaws(self) -> Iterator[Flaw]:
+        scope = self.net.graph.scope
+        found = [*self._two_tokens(), *self._dead_ends()]
+        if not self.complete or self.net.undecided:
+            node = next(iter(self.net.undecided), None)
+            found.append(Flaw("soundness-inconclusive", node, scope))
+        else:
+            found += self._circles()
+            if not found and not any(place & state[0] for state in self.after for place in [self.net.stuck]):
+                found += [Flaw("dead-activity", node, scope) for node in self.net.graph.nodes if self._is_dead(node)]
+        yield from found
+        yield from self._called_off()
+
+    def _is_dead(self, node: Node) -> bool:
+        """Tell whether a node is never passed though what comes before it is: what follows it is dead with it."""
+        before = [flow.source for flow in node.incoming] + ([node.host] if node.host is not None else [])
+        return not self._is_reached(node) and any(self._is_reached(each) for each in before)
+
+    def _is_reached(self, node: Node) -> bool:
+        """Tell whether a node is passed; a sub-process or call that never comes back is at least entered."""
+        return node in self.passed or (node.kind in _SCOPES and self.way_into(node) is not None)
+
+    def _two_tokens(self) -> Iterator[Flaw]:
+        for before, option, places in self.twice:
+            for place in bits(places & ~sum(self.net.armed.values())):
+                node = self.net.places[place]
+                rule = "improper-completion" if place & self.net.ends else "lack-of-sync"
+                if self._grows(before, option):
+                    rule = "unbounded"
+                yield Flaw(rule, node, self.net.graph.scope, self._way(before, option))
+
+    def _grows(self, before: State | None, option: Option) -> bool:
+        """Tell whether an earlier marking on the way was the same but for fewer tokens: it can go on like that."""
+        if before is None or self.net.inclusive:
+            return False
+        reached = self._after(before[0], option) & self.net.live
+        state: State | None = before if option.twice & self.net.live else self.origin[before][0]
+        while state is not None:
+            lying = state[0] & self.net.live
+            if lying and not lying & ~reached:
+                return True
+            state = self.origin[state][0]
+        return False
+
+    def _after(self, marking: int, option: Option) -> int:
+        """Return where tokens lie when something has happened."""
+        taken = option.beside
+        if not taken:
+            fired = (c for c in self._open(marking) if any(each is option for each in c.options))
+            taken = next((cluster.taken(marking) for cluster in fired), 0)
+        return marking & ~taken | option.gain
+
+    def _dead_ends(self) -> Iterator[Flaw]:
+        for state in self.dead:
+            waiting = {}
+            for place in bits(state[0] & self.net.live):
+                cluster = self.net.of_place.get(place)
+                if cluster is not None:
+                    waiting[cluster.node] = cluster
+            circle = [node for node, cluster in waiting.items() if cluster.reach]
+            for node in waiting:
+                missing = [flow.source for flow in node.incoming if not state[0] & self.net.on.get(flow, 0)]
+                if circle and node not in circle:
+                    continue
+                rule = "or-join-circle" if circle else "deadlock"
+                others = [each for each in circle if each is not node] if circle else missing
+                yield Flaw(rule, node, self.net.graph.scope, self._way(state), tuple(others))
+
+    def _circles(self) -> Iterator[Flaw]:
+        """Return the states from which no end can be reached, though something can always happen."""
+        before: dict[State, list[State]] = {}
+        for state, following in self.after.items():
+            for each in following:
+                before.setdefault(each, []).append(state)
+        ahead = [*self.over, *self.dead, *(state for state, _, _ in self.twice if state is not None)]
+        ending = set(ahead)
+        while ahead:
+            for state in before.get(ahead.pop(), ()):
+                if state not in ending:
+                    ending.add(state)
+                    ahead.append(state)
+        lost = next((state for state in self.origin if state not in ending and state in self.after), None)
+        if lost is not None:
+            path, nodes = self._round(lost)
+            # A person's step says more than a gateway.
+            first = min(nodes, key=lambda node: node.kind.endswith("Gateway"), default=None)
+            yield Flaw("livelock", first, self.net.graph.scope, self._way(lost) + path, nodes)
+
+    def _round(self, state: State) -> tuple[tuple[str, ...], tuple[Node, ...]]:
+        """Return one way from a state back into one that was seen, the circle for the eye, and its nodes."""
+        steps: list[tuple[State, Option]] = []
+        seen: set[State] = set()
+        while state not in seen and self.after.get(state):
+            seen.add(state)
+            following = self.after[state][0]
+            steps.append((state, self._step(state, following)))
+            state = following
+        circle = next((index for index, (before, _) in enumerate(steps) if before == state), 0)
+        nodes = (node for _, option in steps[circle:] for node in option.nodes)
+        return tuple(id for _, option in steps for id in option.path), tuple(dict.fromkeys(nodes))
+
+    def _step(self, state: State, following: State) -> Option:
+        """Return what led from a state to one that follows it."""
+        marking = state[0]
+        for cluster in self._open(marking):
+            for option in cluster.options:
+                rest = marking & ~(option.beside or cluster.taken(marking))
+                if not option.kills and (rest | option.gain) == following[0]:
+                    return option
+        raise LookupError("the markings do not follow each other")
+
+    def _called_off(self) -> Iterator[Flaw]:
+        for state, option, left in self.killed:
+            nodes = dict.fromkeys(self.net.places[place] for place in bits(left))
+            way = self._way(state, option)
+            yield Flaw("terminate-kills-parallel-branch", option.nodes[-1], self.net.graph.scope, way, tuple(nodes))
+
+
+_SCOPES = (*SUB_PROCESSES, "callActivity")
+_rank: Callable[[Cluster], int] = lambda cluster: cluster.rank  # noqa: E731

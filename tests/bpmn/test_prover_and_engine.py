@@ -1,0 +1,106 @@
+"""What is proved of random processes is what the engine does with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from engine.bpmn.definition import Definition
+from engine.bpmn.dialect import DialectError
+from engine.bpmn.document import BPMN, read_xml
+from engine.bpmn.soundness import Flaw, Proof, Prover
+from tests.bpmn.engine_walk import Walk
+from tests.bpmn.random_processes import RandomProcess
+
+#: walks through a process that is proved sound
+WALKS = 6
+#: how often a counter-example is tried: what is not on it is answered at random
+TRIES = 8
+WARNINGS = {"terminate-kills-parallel-branch"}
+
+
+def proof_of(made: RandomProcess) -> Proof:
+    root = read_xml(made.package.files["p.bpmn"]).getroot()
+    processes = {process.get("id"): process for process in root.iterchildren(f"{{{BPMN}}}process")}
+    return Prover(processes).prove(processes["p"])
+
+
+def disagreements(seed: int, seen: Counter) -> list[str]:
+    """Return in which ways prover and engine do not agree on one random process."""
+    made = RandomProcess(seed)
+    try:
+        definition = Definition.read(made.package)
+    except DialectError:
+        # A node that no flow leads to.
+        seen["refused"] += 1
+        return []
+    proof = proof_of(made)
+    rules = {flaw.rule for flaw in proof.flaws}
+    seen.update(rules - WARNINGS or {"sound"})
+    if "soundness-inconclusive" in rules:
+        return []
+    wrong = []
+    if not rules - WARNINGS - {"dead-activity"}:
+        for number in range(WALKS):
+            wrong += walked(Walk(definition, made, Random(seed * WALKS + number)), made, proof.flaws)
+    wrong += [
+        f"{flaw.rule} at {flaw.node} is not to be seen" for flaw in proof.flaws if not shown(definition, made, flaw)
+    ]
+    return [f"process {seed}: {each}" for each in wrong]
+
+
+def walked(walk: Walk, made: RandomProcess, flaws: list[Flaw]) -> list[str]:
+    """Return what goes wrong on a walk through a process without an error."""
+    walk.wander()
+    dead = {flaw.node.id for flaw in flaws if flaw.rule == "dead-activity"}
+    wrong = [f"dead, yet passed: {id}" for id in dead & set(walk.passed)]
+    if walk.failed:
+        wrong.append(f"sound, yet {walk.failed}")
+    if walk.doubled():
+        wrong.append(f"sound, yet open twice: {walk.doubled()}")
+    kills = any(flaw.rule in WARNINGS for flaw in flaws)
+    if walk.finished and not kills and not walk.refused:
+        left = set(walk.cancelled) - made.called_off(set(walk.passed))
+        wrong += [f"sound, yet left over: {left}"] if left else []
+    return wrong
+
+
+def shown(definition: Definition, made: RandomProcess, flaw: Flaw) -> bool:
+    """Tell whether the engine, led along a counter-example, does what it foretells."""
+    if flaw.rule == "dead-activity":
+        return True
+    return any(_shows(Walk(definition, made, Random(number), flaw.path), flaw) for number in range(TRIES))
+
+
+def _shows(walk: Walk, flaw: Flaw) -> bool:
+    walk.follow(flaw.path)
+    if flaw.rule in ("lack-of-sync", "unbounded", "improper-completion"):
+        # Of things that happen at once BPMN leaves the order open; the engine has one, and an end may come first in it.
+        return walk.unrelated_twice(flaw.node.id) or (walk.finished and bool(walk.cancelled))
+    if flaw.rule in WARNINGS:
+        # A step that fails is not told at all.
+        return bool(walk.cancelled or walk.failed) or all(node.kind.endswith("Gateway") for node in flaw.others)
+    if walk.stuck_at(flaw.node.id):
+        # Elsewhere people may still be at work.
+        return True
+    walk.wander()
+    return bool(walk.failed) if flaw.rule != "livelock" else not walk.finished
+
+
+def test_prover_and_engine_agree_on_random_processes():
+    seen: Counter = Counter()
+    wrong = [each for seed in range(200) for each in disagreements(seed, seen)]
+    assert wrong == []
+    assert seen["sound"] > 90
+    assert seen["deadlock"] and seen["lack-of-sync"] and seen["improper-completion"] and seen["unbounded"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("batch", range(20))
+def test_prover_and_engine_agree_on_many_random_processes(batch: int):
+    seen: Counter = Counter()
+    wrong = [each for seed in range(1_000 + batch * 700, 1_700 + batch * 700) for each in disagreements(seed, seen)]
+    assert wrong == []
+    assert seen.total() - seen["refused"] >= 500

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from engine import workdays
 from engine.clock import LOCAL, end_of
+from engine.services import limits
 from engine.store.tables import job, task
 from tests.services.drawn import begin, enforce, item, jobs, stops, timer
 
@@ -18,14 +19,20 @@ def calendar(tmp_path, monkeypatch):
     """Publish the holidays of 2027 when called."""
     path = tmp_path / "calendar.json"
     monkeypatch.setattr(workdays, "CALENDAR", path)
-    workdays.published.cache_clear()
+    forget()
 
     def publish():
         path.write_text('{"2027": {"off": ["2027-01-01", "2027-01-04"], "on": ["2027-01-09"]}}')
-        workdays.published.cache_clear()
+        forget()
 
     yield publish
+    forget()
+
+
+def forget():
+    """Let the calendar be read again, as by a process that begins."""
     workdays.published.cache_clear()
+    limits.ends.cache_clear()
 
 
 def test_a_provisional_limit_is_marked_and_reckoned_again_with_the_calendar(county, calendar):

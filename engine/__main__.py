@@ -21,7 +21,7 @@ from engine.errors import EngineError, InvalidProcess, NotFound, Unavailable
 from engine.model import Finding
 from engine.mutation import EQUIVALENT, mutate
 from engine.process_engine import PROCESSES, ProcessEngine
-from engine.scenarios import Coverage, FolderRun, ScenarioRun, run_folder
+from engine.scenarios import Coverage, FolderRun, ScenarioRun, called_by, run_folder
 from engine.services.repository import Repository
 from engine.store.session import DATABASE_FAULTS
 
@@ -324,7 +324,10 @@ def _deploy(options: argparse.Namespace) -> int:
 def _scenarios(options: argparse.Namespace) -> int:
     if options.mutants:
         return _mutants(options)
-    rows = [_scenario_row(folder) for folder in options.folder or _shipped()]
+    ran = [_played(folder) for folder in options.folder or _shipped()]
+    if not options.folder:
+        ran.append(called_by(ran))
+    rows = [_scenario_row(each) for each in ran]
     if options.format == "json":
         _print_rows(rows)
     else:
@@ -534,14 +537,17 @@ def _print_deployed(row: Mapping) -> None:
         )
 
 
-def _scenario_row(folder: Path) -> dict[str, object]:
-    """Play one folder: ``flows``, ``decision_rows`` and ``refusals`` are what there is, ``taken`` the flows taken."""
+def _played(folder: Path) -> FolderRun:
     try:
-        ran = run_folder(folder, _processes_of(folder))
+        return run_folder(folder, _processes_of(folder))
     except InvalidProcess as refused:
         # A package that may not be deployed takes nothing.
         found = tuple(ScenarioRun(each.rule, each.message) for each in refused.findings)
-        ran = FolderRun(folder.name, found, Coverage(set(), set(), set()))
+        return FolderRun(folder.name, found, Coverage(set(), set(), set()))
+
+
+def _scenario_row(ran: FolderRun) -> dict[str, object]:
+    """Return what came of a folder: ``flows``, ``decision_rows``, ``refusals`` there are, ``taken`` flows."""
     coverage = ran.coverage
     return {
         **_row(ran.folder, coverage.total - len(coverage.missed), "flows, decision rows and refusals", coverage.total),

@@ -331,12 +331,14 @@ def _open_tasks(
 
 def _queue_times(transaction: Transaction, matter: Matter, still_open: Collection[str], new: Sequence[dict]) -> None:
     """Queue what time will do; the limit of a task that was open before has its job already."""
+    workflow = matter.workflow
     begun = {row["id"]: row["warn_at"] for row in new if row["warn_at"] is not None}
     timers.follow_limits(transaction.connection, matter.id, matter.ended_limits(transaction, still_open), begun)
-    next_due = None if matter.workflow.finished else matter.workflow.next_due
+    next_due = None if workflow.finished else workflow.next_due
     # Who had no timer and has none has no job either.
     if matter.next_due or next_due:
-        timers.follow_timer(transaction.connection, matter.id, next_due)
+        provisional_day = workflow.provisional_day if next_due else None
+        timers.follow_timer(transaction.connection, matter.id, next_due, provisional_day)
     matter.settled(next_due)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, or_, select
 
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
@@ -257,7 +257,11 @@ _TASKS = Prepared(
         task.c.completed_by,
         task.c.on_behalf_of,
         task.c.form_token,
-        select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery().label("drafts"),
+        # Only who has an open task keeps a draft: nothing is looked up for those that have ended.
+        case(
+            (task.c.state == "open", select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery()),
+            else_=0,
+        ).label("drafts"),
         select(func.count()).where(recusal.c.instance_id == bindparam("matter")).scalar_subquery().label("recusals"),
     )
     .where(task.c.instance_id == bindparam("matter"))

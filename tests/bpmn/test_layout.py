@@ -84,9 +84,7 @@ def test_lanes_are_as_high_as_their_names_and_lie_on_each_other():
 
 def test_a_process_without_pool_and_lanes_is_laid_out_too():
     data, _ = scaffold("process p 试\nstart Start_a 申请\n  → Task_b\nuser Task_b 办\n  → End_c\nend End_c 完\n")
-    bare = data.replace(
-        data[data.index(b"  <bpmn:collaboration") : data.index(b"  <bpmn:process")], b""
-    )
+    bare = data.replace(data[data.index(b"  <bpmn:collaboration") : data.index(b"  <bpmn:process")], b"")
     result = tidy(bare, "p.bpmn")
     assert result.after[0].score == 100
     assert set(scene_of(result.data).picture.boxes) == {"Start_a", "Task_b", "End_c"}

@@ -243,7 +243,5 @@ def test_points_on_a_line_are_no_bends():
 def test_neighbours_are_all_pairs_that_touch_each_other():
     boxes = [(str(number), Box(number * 10 % 70, number * 7 % 50, 15, 12)) for number in range(20)]
     found = {(one, other) for one, other in neighbours(boxes, boxes) if one != other}
-    wanted = {
-        (one, other) for one, box in boxes for other, second in boxes if one != other and overlap(box, second)
-    }
+    wanted = {(one, other) for one, box in boxes for other, second in boxes if one != other and overlap(box, second)}
     assert wanted <= found

@@ -70,10 +70,7 @@ def sticking_out(show: Show, data: bytes) -> list[tuple]:
     return [
         (id, box, labels[id])
         for id, box in drawn.items()
-        if box[0] < -ACROSS
-        or box[1] < -DOWN
-        or box[2] > labels[id].width + ACROSS
-        or box[3] > labels[id].height + DOWN
+        if box[0] < -ACROSS or box[1] < -DOWN or box[2] > labels[id].width + ACROSS or box[3] > labels[id].height + DOWN
     ]
 
 

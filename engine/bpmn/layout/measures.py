@@ -226,5 +226,3 @@ class _Ruler:
 
     def _lane(self, id: str) -> str | None:
         return self.graph.nodes[id].lane
-
-

@@ -131,9 +131,7 @@ class _Down:
         heights = dict.fromkeys(range(self.grid.rows), 0.0)
         for id, row in self.grid.row.items():
             heights[row] = max(heights[row], self.graph.nodes[id].size[1])
-        return {
-            row: max(height, _LOW_ROW) + (_LOW_ROW_LABEL if height < 80 else 0) for row, height in heights.items()
-        }
+        return {row: max(height, _LOW_ROW) + (_LOW_ROW_LABEL if height < 80 else 0) for row, height in heights.items()}
 
     def _set(self) -> None:
         for row in range(-1, self.grid.rows):

@@ -13,11 +13,15 @@ _C = f"{{{CAMUNDA}}}"
 
 #: attribute → what it refers to; XML Schema allows a prefix before these
 REFERENCES = {"messageRef": "message", "signalRef": "signal", "errorRef": "error", "escalationRef": "escalation"}
-_PREFIXED = (*REFERENCES, "attachedToRef", "calledElement", "processRef", "dataObjectRef", "default")
-_BOOLEANS = (
-    "isExecutable cancelActivity isInterrupting triggeredByEvent isSequential testBefore parallelMultiple "
-    "instantiate isForCompensation isClosed"
-).split()
+_PREFIXED = frozenset((*REFERENCES, "attachedToRef", "calledElement", "processRef", "dataObjectRef", "default"))
+_BOOLEANS = frozenset(
+    (
+        "isExecutable cancelActivity isInterrupting triggeredByEvent isSequential testBefore parallelMultiple "
+        "instantiate isForCompensation isClosed"
+    ).split()
+)
+#: everything that refers to a message, a signal, an error or an escalation
+referring = etree.XPath(f"//*[{' or '.join(f'@{name}' for name in REFERENCES)}]")
 #: elements whose text is a name, a reference or an expression: white space around it is the editor's
 _TEXTS = [
     _B + tag
@@ -69,14 +73,14 @@ class Ids:
 
 
 def _write_plainly(node: etree._Element) -> None:
-    for name in _BOOLEANS:
-        if node.get(name) is not None:
-            text = node.get(name).strip()
+    for name, value in node.attrib.items():
+        if name in _BOOLEANS:
+            text = value.strip()
             node.set(name, {"1": "true", "0": "false"}.get(text, text))
-    for name in _PREFIXED:
-        prefix, colon, rest = node.get(name, "").strip().rpartition(":")
-        if colon and prefix in node.nsmap:
-            node.set(name, rest)
+        elif ":" in value and name in _PREFIXED:
+            prefix, _, rest = value.strip().rpartition(":")
+            if prefix in node.nsmap:
+                node.set(name, rest)
 
 
 def _name_flows(root: etree._Element, ids: Ids) -> None:
@@ -107,13 +111,14 @@ def _declare(root: etree._Element) -> None:
 
     The reference itself is the name both sides agree on. A message or error needs more: the outside must know it.
     """
+    referrers = referring(root)
     for attribute, tag in REFERENCES.items():
         declared = {each.get("id"): each for each in root.iterchildren(_B + tag)}
         for node in declared.values():
             if node.get("name") is None and node.get("id"):
                 node.set("name", node.get("id"))
         if tag in ("signal", "escalation"):
-            for id in dict.fromkeys(root.xpath(f"//*[@{attribute}]/@{attribute}")):
+            for id in dict.fromkeys(node.get(attribute) for node in referrers):
                 if id and id not in declared:
                     root.insert(0, etree.Element(_B + tag, id=id, name=id))
     for escalation in root.iterchildren(_B + "escalation"):

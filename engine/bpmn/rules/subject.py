@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
 from lxml import etree
 
 from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
-from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
+from engine.bpmn.facts import FLOW_NODES, FactsError, facts_in
 from engine.bpmn.feasibility import Sources
 from engine.bpmn.form import Form, FormError
 from engine.bpmn.lifting import links_of
+from engine.bpmn.normal_form import normalise
 from engine.bpmn.package import Package
+from engine.bpmn.refusals import Refusal, refusals
 from engine.bpmn.rules import World
 from engine.bpmn.soundness import Flaw, Prover
 from engine.bpmn.unfolding import Unfolding
@@ -90,6 +93,9 @@ class Place:
     path: tuple[str, ...] = ()
 
 
+_B = f"{{{BPMN}}}"
+
+
 def bpmn(name: str) -> str:
     return f"{{{BPMN}}}{name}"
 
@@ -100,7 +106,12 @@ def camunda(name: str) -> str:
 
 def kind(element: etree._Element) -> str:
     """Return the local tag, "" of a comment."""
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+    return _local(element.tag)
+
+
+@lru_cache(maxsize=1024)
+def _local(tag: object) -> str:
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def extensions(element: etree._Element, namespace: str, name: str = "*") -> Iterator[etree._Element]:
@@ -170,7 +181,7 @@ class Diagram:
     def at(self, element: etree._Element, message: str, hint: str) -> Place:
         """Say something about an element; what has no id is shown at the element around it."""
         owner = element
-        while owner is not None and not (owner.get("id") and etree.QName(owner).namespace == BPMN):
+        while owner is not None and not (owner.get("id") and owner.tag.startswith(_B)):
             owner = owner.getparent()
         id, name = ("", "") if owner is None else (owner.get("id", ""), owner.get("name", ""))
         return Place(self.file, element.sourceline or 1, id, name, message, hint)
@@ -312,12 +323,24 @@ class Diagram:
         return (PurePosixPath(self.file).parent / name).as_posix()
 
     @cached_property
+    def normalised(self) -> etree._ElementTree:
+        """The diagram as the engine reads it: a copy, which it may change."""
+        root = copy.deepcopy(self.root)
+        normalise(root)
+        return root.getroottree()
+
+    @cached_property
+    def refusals(self) -> list[Refusal]:
+        """What the engine does not carry out as drawn, in the normalised diagram."""
+        return list(refusals(self.normalised.getroot()))
+
+    @cached_property
     def facts(self) -> ProcessFacts | FactsError | None:
         """What the diagram says, or why it cannot be read; None without a process."""
         if not self.processes:
             return None
         try:
-            return read_facts(self.subject.package, None if self.is_main else self.file)
+            return facts_in(self.root, self.subject.package, None if self.is_main else self.file)
         except FactsError as error:
             return error
 

@@ -250,7 +250,7 @@ def _flow(element: etree._Element) -> Flow:
 
 
 def _kind(node: etree._Element) -> str:
-    return etree.QName(node).localname
+    return node.tag.rpartition("}")[2]
 
 
 def _form(node: etree._Element, folder: str) -> str:

@@ -6,7 +6,7 @@ import copy
 
 from lxml import etree
 
-from engine.bpmn.document import BPMN, CAMUNDA
+from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA
 
 _B = f"{{{BPMN}}}"
 _C = f"{{{CAMUNDA}}}"
@@ -42,6 +42,10 @@ def normalise(root: etree._Element) -> None:
     """Change a tree in place to mean the same: names for what has none, references resolved, nothing said twice."""
     # A comment inside an expression would end its text for SpiffWorkflow.
     etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    # Where a shape lies changes nothing of what happens, and the picture is half of the file.
+    for picture in [*root.iterchildren(f"{{{BPMNDI}}}BPMNDiagram")]:
+        if next(picture.iter(f"{_B}*"), None) is None:
+            root.remove(picture)
     for node in root.iter(f"{_B}*"):
         _write_plainly(node)
     for node in root.iter(*_TEXTS):
@@ -60,7 +64,7 @@ class Ids:
     """The ids in use in a file, so that what is added gets another."""
 
     def __init__(self, root: etree._Element) -> None:
-        self._taken = set(root.xpath("//@id"))
+        self._taken = {node.get("id") for node in root.iter(etree.Element)}
 
     def unused(self, wanted: str) -> str:
         """Return ``wanted``, or the first of ``wanted_2``, ``wanted_3`` … that is free, and take it."""

@@ -8,14 +8,13 @@ from functools import lru_cache
 
 from lxml import etree
 
-from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, DC, DI
+from engine.bpmn.document import BPMN, CAMUNDA
 from engine.bpmn.lifting import ACTIVITIES, NODES, is_event_sub_process, links_of
 from engine.bpmn.normal_form import REFERENCES
 
 _B = f"{{{BPMN}}}"
 _C = f"{{{CAMUNDA}}}"
 _SPIFF = "{http://spiffworkflow.org/bpmn/schema/1.0/core}"
-_PICTURE = (BPMNDI, DC, DI)
 _SCOPES = ("process", "subProcess", "transaction")
 _CHOOSING = ("exclusiveGateway", "inclusiveGateway")
 _CALLING = ("subProcess", "transaction", "callActivity")
@@ -237,10 +236,8 @@ class _Reading:
     @staticmethod
     @lru_cache(maxsize=1024)
     def _checks_of(tag: str) -> tuple[_Check, ...]:
-        """Return what may be wrong with an element of this tag: of the picture nothing, of most elements little."""
-        namespace, _, local = tag.rpartition("}")
-        if namespace.removeprefix("{") in _PICTURE:
-            return ()
+        """Return what may be wrong with an element of this tag: with most little."""
+        local = tag.rpartition("}")[2]
         return tuple(check for check, kinds in _Reading._checks if not kinds or local in kinds or tag in kinds)
 
     #: check → the local names or tags it looks at, () for all

@@ -69,7 +69,7 @@ def is_drawn(diagram: Diagram) -> Iterator[Place]:
 def lies_free(diagram: Diagram) -> Iterator[Place]:
     """Shapes that lie on each other, or outside the frame they belong to, cannot be read."""
     shapes = _shapes(diagram)
-    pools = [element for element in diagram.elements if kind(element) == "participant"]
+    pools = diagram.drawn("participant")
     framed = {pool.get("processRef"): shapes.get(pool.get("id")) for pool in pools}
     data = [element for element in diagram.elements if kind(element) in _DATA]
     data_in: dict[etree._Element, list[etree._Element]] = {}
@@ -123,6 +123,13 @@ def _usual_size(element: etree._Element, shape: _Shape) -> tuple[float | None, f
 
 def _shapes(diagram: Diagram) -> dict[str, _Shape]:
     """Return id of the element → its shape; one without readable bounds is left out."""
+    shared, key = diagram.subject.shared, f"shapes of {diagram.file}"
+    if key not in shared:
+        shared[key] = _read_shapes(diagram)
+    return shared[key]
+
+
+def _read_shapes(diagram: Diagram) -> dict[str, _Shape]:
     shapes = {}
     for shape in diagram.root.iter(f"{{{BPMNDI}}}BPMNShape"):
         bounds = next(shape.iterchildren(f"{{{DC}}}Bounds"), None)

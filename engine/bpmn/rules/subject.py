@@ -22,7 +22,7 @@ from engine.bpmn.refusals import Refusal, refusals
 from engine.bpmn.rules import World
 from engine.bpmn.soundness import Flaw, Prover
 from engine.bpmn.unfolding import Unfolding
-from engine.model import ProcessFacts
+from engine.model import Activity, ProcessFacts
 
 #: nodes and flows of one diagram
 MAX_NODES, MAX_FLOWS = 2_000, 3_000
@@ -199,6 +199,14 @@ class Diagram:
             if next(element.iterancestors(bpmn("extensionElements")), None) is None
         ]
 
+    def drawn(self, kind: str) -> list[etree._Element]:
+        """Return the elements of one kind, whatever they are, in the order of the file."""
+        return self._elements_by_kind.get(kind, [])
+
+    @cached_property
+    def _elements_by_kind(self) -> Mapping[str, list[etree._Element]]:
+        return _by_kind(self.elements)
+
     @cached_property
     def processes(self) -> list[etree._Element]:
         return list(self.root.iterchildren(bpmn("process")))
@@ -214,7 +222,7 @@ class Diagram:
 
     @cached_property
     def flows(self) -> list[etree._Element]:
-        return [element for element in self.elements if kind(element) == "sequenceFlow"]
+        return self.drawn("sequenceFlow")
 
     @cached_property
     def by_id(self) -> Mapping[str, etree._Element]:
@@ -249,15 +257,12 @@ class Diagram:
 
     def of_kind(self, *kinds: str) -> list[etree._Element]:
         if len(kinds) == 1:
-            return self._by_kind.get(kinds[0], [])
+            return self._nodes_by_kind.get(kinds[0], [])
         return [node for node in self.nodes if kind(node) in kinds]
 
     @cached_property
-    def _by_kind(self) -> Mapping[str, list[etree._Element]]:
-        nodes: dict[str, list[etree._Element]] = {}
-        for node in self.nodes:
-            nodes.setdefault(kind(node), []).append(node)
-        return nodes
+    def _nodes_by_kind(self) -> Mapping[str, list[etree._Element]]:
+        return _by_kind(self.nodes)
 
     def entering(self, node: etree._Element) -> list[etree._Element]:
         """Return the flows that lead to a node."""
@@ -343,6 +348,12 @@ class Diagram:
             return facts_in(self.root, self.subject.package, None if self.is_main else self.file)
         except FactsError as error:
             return error
+
+    @cached_property
+    def activities(self) -> Mapping[etree._Element, Activity]:
+        """Node → what the facts say of it; nothing when they cannot be read."""
+        said = self.facts.activities if isinstance(self.facts, ProcessFacts) else ()
+        return {self.by_id[activity.id]: activity for activity in said if activity.id in self.by_id}
 
 
 @dataclass
@@ -466,6 +477,13 @@ class Subject:
             self.forms[name] = Form.read(data)
         except FormError as error:
             self.wrong_forms.append((name, error))
+
+
+def _by_kind(elements: Iterable[etree._Element]) -> Mapping[str, list[etree._Element]]:
+    found: dict[str, list[etree._Element]] = {}
+    for element in elements:
+        found.setdefault(kind(element), []).append(element)
+    return found
 
 
 def _refuse_size(root: etree._Element) -> None:

@@ -55,7 +55,7 @@ class _Shape:
 @rule("no-bpmndi", "warning", aliases=("no-bpmndi",))
 def is_drawn(diagram: Diagram) -> Iterator[Place]:
     """What has no place in the picture cannot be seen by anybody."""
-    drawn = {reference.rpartition(":")[2] for reference in diagram.root.xpath("//@bpmnElement")}
+    drawn = {reference.rpartition(":")[2] for reference in _references(diagram)}
     if diagram.processes and diagram.nodes and not drawn:
         yield diagram.at(diagram.processes[0], "图里只有内容，没有画面。", "请在流程图编辑器里打开，整理版面以后保存。")
         return
@@ -119,6 +119,10 @@ def _usual_size(element: etree._Element, shape: _Shape) -> tuple[float | None, f
     if name.endswith("Gateway"):
         return _GATEWAY
     return _EVENT if name.endswith("Event") else _SIZES.get(name, (None, None))
+
+
+def _references(diagram: Diagram) -> list[str]:
+    return [shape.get("bpmnElement") for shape in diagram.root.iter(etree.Element) if "bpmnElement" in shape.attrib]
 
 
 def _shapes(diagram: Diagram) -> dict[str, _Shape]:

@@ -325,7 +325,7 @@ class Diagram:
 
     def sibling(self, name: str) -> str:
         """Return the name inside the package of a file that the diagram names."""
-        return (PurePosixPath(self.file).parent / name).as_posix()
+        return _beside(self.file, name)
 
     @cached_property
     def normalised(self) -> etree._ElementTree:
@@ -493,6 +493,11 @@ def _refuse_size(root: etree._Element) -> None:
         if len(found) > limit:
             message = f"图里有 {len(found):,} 个{word}，最多 {limit:,} 个。"
             raise XmlRefused("size-limit", message, found[limit].sourceline or 1)
+
+
+@lru_cache(maxsize=1024)
+def _beside(file: str, name: str) -> str:
+    return (PurePosixPath(file).parent / name).as_posix()
 
 
 def listed(words: Iterable[str]) -> str:

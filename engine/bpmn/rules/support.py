@@ -161,8 +161,8 @@ def _unsupported(element: etree._Element) -> str:
         return f"{title(_named(element))}里的 {kind_name(element)} 不支持，写了也不起作用。"
     if name in _NODES and kind(element.getparent()) not in SCOPES:
         return f"{title(element)}没有画在流程里。"
-    for attribute in _PLAIN_VALUES.keys() & element.attrib.keys():
-        if element.get(attribute).strip() not in _PLAIN_VALUES[attribute]:
+    for attribute, plain in _PLAIN_VALUES.items() if not _PLAIN_VALUES.keys().isdisjoint(element.keys()) else ():
+        if element.get(attribute, plain[0]).strip() not in plain:
             return f"{title(element)}写了 {attribute}={element.get(attribute)}，这里不支持，写了也不起作用。"
     return _unsupported_event(element) if name in _EVENTS else ""
 
@@ -229,9 +229,8 @@ def says_nothing_in_vain(diagram: Diagram) -> Iterator[Place]:
             message = f"{title(_named(element))}的 {etree.QName(attribute).localname} 不起作用。"
             yield diagram.at(element, message, "请删去它：由谁办由泳道决定，几天办完写在这一步的期限里。")
         for extension in extensions(element, "*"):
-            name = etree.QName(extension)
-            if _is_ignored_element(name.namespace, name.localname, kind(element)):
-                message = f"{title(_named(element))}的 {name.localname} 不起作用。"
+            if _is_ignored_element(extension.tag[1:].rpartition("}")[0], kind(extension), kind(element)):
+                message = f"{title(_named(element))}的 {kind(extension)} 不起作用。"
                 yield diagram.at(extension, message, "请删去它；要办的事画成步骤，看得见的才会执行。")
 
 
@@ -249,7 +248,7 @@ def _is_ignored(namespace: str | None, name: str, place: str) -> bool:
     return namespace in _OTHER_ENGINES
 
 
-def _is_ignored_element(namespace: str | None, name: str, place: str) -> bool:
+def _is_ignored_element(namespace: str, name: str, place: str) -> bool:
     if namespace == CAMUNDA:
         return name != "script" and place not in _OBEYED_ELEMENTS.get(name, ())
     return namespace in _OTHER_ENGINES

@@ -1,4 +1,4 @@
-"""The command line: sihua serve, worker, init, lint, deploy, scenarios, verify, bench."""
+"""The command line: sihua serve, worker, init, lint, tidy, outline, scaffold, deploy, scenarios, verify, bench."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine import benchmark
+from engine import benchmark, tidying
+from engine.bpmn.outline import outline
+from engine.bpmn.tidy import LayoutRefused
 from engine.errors import EngineError, InvalidProcess, NotFound, Unavailable
 from engine.model import Finding
 from engine.mutation import EQUIVALENT, mutate
 from engine.process_engine import PROCESSES, ProcessEngine
-from engine.scenarios import Coverage, FolderRun, ScenarioRun, run_folder
+from engine.scenarios import Coverage, FolderRun, ScenarioRun, called_by, run_folder
 from engine.services.repository import Repository
 from engine.store.session import DATABASE_FAULTS
 
@@ -89,6 +91,17 @@ def command_line() -> argparse.ArgumentParser:
     lint.add_argument("--config", type=Path, help="levels of the rules, instead of the nearest .bpmnlintrc")
     lint.add_argument("--rules", action="store_true", help="tell what the rules ask, instead of checking")
     lint.add_argument("--language", choices=("zh", "en"), default="zh", help="of --rules")
+    drawn = command("tidy", _tidy, "lay out diagrams: the picture only, in the arrangement drawn", out)
+    drawn.add_argument("path", type=Path, nargs="*", help="BPMN files or folders; all that come with Sihua if left out")
+    drawn.add_argument("--fresh", action="store_true", help="forget the arrangement: the best of eight starts")
+    drawn.add_argument("--search", action="store_true", help="with --fresh: improve by moves (a minute)")
+    drawn.add_argument("--check", action="store_true", help="write nothing; fail if a file would change or falls short")
+    drawn.add_argument("--sheet", choices=tuple(tidying.SHEETS), default="A3", help="paper it must be legible on")
+    written = command("outline", _outline, "print a diagram as text, for reviews and git diff")
+    written.add_argument("file", type=Path)
+    made = command("scaffold", _scaffold, "make a new diagram of an outline")
+    made.add_argument("outline", type=Path, help="text as sihua outline prints it; facts are left aside")
+    made.add_argument("file", type=Path, help="the new BPMN file")
     command("deploy", _deploy, "put packages into force; the same package twice changes nothing", place, items, out)
     played = command("scenarios", _scenarios, "play the scenarios of items and count what they take", items, out)
     played.add_argument("--mutants", action="store_true", help="plant every fault and name those no scenario notices")
@@ -249,6 +262,43 @@ def _tell_rules(options: argparse.Namespace) -> int:
     return HOLDS
 
 
+def _tidy(options: argparse.Namespace) -> int:
+    if options.search and not options.fresh:
+        raise WrongUsage("--search 要和 --fresh 一起用。")
+    _require_paths(options.path)
+    mode = "search" if options.search else "fresh" if options.fresh else "sketch"
+    paths = tidying.diagrams_in(options.path or [PROCESSES])
+    outcomes = [tidying.tidied(path, mode, options.sheet, check=options.check) for path in paths]
+    if options.format == "json":
+        _print_rows([_outcome_row(outcome) for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            _print_outcome(outcome, check=options.check)
+    in_order = all(outcome.passes and not (options.check and outcome.changed) for outcome in outcomes)
+    refused = any(outcome.refused for outcome in outcomes)
+    return FALLS_SHORT if refused or (options.check and not in_order) else HOLDS
+
+
+def _outline(options: argparse.Namespace) -> int:
+    _require_paths([options.file])
+    print(outline(options.file.read_bytes()), end="")
+    return HOLDS
+
+
+def _scaffold(options: argparse.Namespace) -> int:
+    if options.file.exists():
+        raise WrongUsage(f"已经有 {options.file}，没有改动它；提纲只用来新建。")
+    try:
+        outcome, skipped = tidying.make(_text(options.outline), options.file)
+    except LayoutRefused as refused:
+        _print_faults(options.outline, refused.findings)
+        return FALLS_SHORT
+    _print_outcome(outcome, check=False)
+    if skipped:
+        print(f"提纲里有 {skipped} 行要素（以“·”开头）没有写进文件，请在流程图编辑器里填写。")
+    return HOLDS
+
+
 def _deploy(options: argparse.Namespace) -> int:
     engine = _open(options)
     engine.county.load_lists()
@@ -274,7 +324,10 @@ def _deploy(options: argparse.Namespace) -> int:
 def _scenarios(options: argparse.Namespace) -> int:
     if options.mutants:
         return _mutants(options)
-    rows = [_scenario_row(folder) for folder in options.folder or _shipped()]
+    ran = [_played(folder) for folder in options.folder or _shipped()]
+    if not options.folder:
+        ran.append(called_by(ran))
+    rows = [_scenario_row(each) for each in ran]
     if options.format == "json":
         _print_rows(rows)
     else:
@@ -366,6 +419,12 @@ def _require_places(places: Iterable[Path], *, files: bool) -> None:
             raise WrongUsage(f"没有这个{'文件或者' if files else ''}文件夹：{place}")
 
 
+def _require_paths(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise WrongUsage(f"没有这个文件或者文件夹：{path}")
+
+
 def _shipped() -> list[Path]:
     return sorted(path for path in PROCESSES.iterdir() if (path / "scenarios.json").exists())
 
@@ -423,6 +482,39 @@ def _print_findings(folder: Path, findings: Iterable[Finding]) -> None:
         print(f"{place}:{found.line}: {found.severity} {found.rule} {found.message}{found.hint}{mend}")
 
 
+def _outcome_row(outcome: tidying.Outcome) -> dict[str, object]:
+    return {
+        **_row(str(outcome.path), outcome.score, "points", tidying.LEAST),
+        "before": [quality and quality.score for quality in outcome.before],
+        "pictures": [asdict(quality) for quality in outcome.after],
+        "changed": outcome.changed,
+        "refused": outcome.refused,
+        "holds": outcome.passes,
+        "findings": [asdict(finding) for finding in outcome.findings],
+    }
+
+
+def _print_outcome(outcome: tidying.Outcome, *, check: bool) -> None:
+    done = "要整理" if check else "已整理"
+    verdict = "整理不了" if outcome.refused else done if outcome.changed else "不用改"
+    print(f"{outcome.path}：{'；'.join([*_scores(outcome), verdict])}。")
+    _print_faults(outcome.path, outcome.findings)
+
+
+def _scores(outcome: tidying.Outcome) -> Iterable[str]:
+    """Yield a sentence for each picture of a file: 91.6 → 95.0 分（交叉 4.8），A3 纸上字高 2.8 毫米."""
+    for before, after in zip(outcome.before or [None] * len(outcome.after), outcome.after, strict=True):
+        was = f"{before.score:.1f} → " if before and before.score != after.score else ""
+        lost = "，".join(f"{tidying.PENALTIES[cause]} {points:.1f}" for cause, points in after.penalties.items())
+        yield f"{was}{after.score:.1f} 分" + (f"（扣 {lost}）" if lost else "")
+        yield f"A3 纸上字高 {after.character:.1f} 毫米，" + (f"印 {after.sheet}" if after.sheet else "A1 也印不清")
+
+
+def _print_faults(path: Path, findings: Iterable[Finding]) -> None:
+    for found in findings:
+        print(f"{path}:{found.line}: {found.severity} {found.rule} {found.element} {found.message}{found.hint}")
+
+
 def _count(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.severity for finding in findings)
     said = f"{counts['error']} 处错误，{counts['warning']} 处提醒，{counts['info']} 处说明"
@@ -445,14 +537,18 @@ def _print_deployed(row: Mapping) -> None:
         )
 
 
-def _scenario_row(folder: Path) -> dict[str, object]:
-    """Play one folder: ``flows``, ``decision_rows`` and ``refusals`` are what there is, ``taken`` the flows taken."""
+def _played(folder: Path) -> FolderRun:
     try:
-        ran = run_folder(folder, _processes_of(folder))
+        return run_folder(folder, _processes_of(folder))
     except InvalidProcess as refused:
         # A package that may not be deployed takes nothing.
-        found = tuple(ScenarioRun(each.rule, each.message) for each in refused.findings)
-        ran = FolderRun(folder.name, found, Coverage(set(), set(), set()))
+        errors = (each for each in refused.findings if each.severity == "error")
+        found = tuple(ScenarioRun(each.rule, each.message) for each in errors)
+        return FolderRun(folder.name, found, Coverage(set(), set(), set()))
+
+
+def _scenario_row(ran: FolderRun) -> dict[str, object]:
+    """Return what came of a folder: ``flows``, ``decision_rows``, ``refusals`` there are, ``taken`` flows."""
     coverage = ran.coverage
     return {
         **_row(ran.folder, coverage.total - len(coverage.missed), "flows, decision rows and refusals", coverage.total),

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from engine.bpmn.mutants import Mutant, mutants_of
-from engine.bpmn.package import COMMON, Package, read_folder
-from engine.clock import FrozenClock
-from engine.demo.people import load_people
+from engine.bpmn.package import COMMON, read_folder
 from engine.errors import InvalidFile, InvalidProcess
-from engine.process_engine import ProcessEngine
-from engine.scenarios import MONDAY, Stage, read_scenarios
+from engine.scenarios import Coverage, Rehearsal, read_scenarios
 
 #: beside a diagram: planted faults that change nothing that can happen, and why
 EQUIVALENT = "equivalent_mutants.json"
@@ -40,38 +35,38 @@ class MutationRun:
 
 
 class Judge:
-    """One item's scenarios, and a county in which they are played on one fault after the other."""
+    """One item's scenarios, played on one fault after the other."""
 
     def __init__(self, folder: Path, processes: Path, place: Path) -> None:
         """Play the scenarios as they are; ``place`` is an empty folder of the caller's.
+
+        Each is played in a county of its own, here as on every fault: what fails there fails because of the fault.
 
         :raises NotFound, InvalidFile: there are no scenarios, or they are not written as they must be.
         :raises InvalidProcess: the item may not be deployed at all.
         """
         self.package = read_folder(folder)
-        self._processes = processes
-        self._place = place
         self._scenarios = read_scenarios(folder)
-        self._make_county()
+        self._rehearsal = Rehearsal(place, processes, self._scenarios)
+        self._rehearsal.deploy(self.package)
         #: scenario → the flows and decision rows that it takes
         self._taken: dict[str, Set[str]] = {}
-        with self._stage(self.package) as stage:
-            for scenario in self._scenarios:
-                if problem := stage.play(scenario):
-                    raise InvalidFile(f"{folder.name}：{scenario['name']}：{problem}", "先让所有情形都对")
-                self._taken[scenario["name"]] = stage.taken
-            self._missed = _missed(stage)
+        for scenario in self._scenarios:
+            if problem := self._rehearsal.play(scenario):
+                raise InvalidFile(f"{folder.name}：{scenario['name']}：{problem}", "先让所有情形都对")
+            self._taken[scenario["name"]] = self._rehearsal.taken
+        self._missed = _missed(self._rehearsal.coverage)
 
     def notices(self, mutant: Mutant) -> str:
         """Return the first thing that comes out otherwise with a fault, "" when nothing does."""
         try:
-            with self._stage(mutant.plant(self.package)) as stage:
-                for scenario in self._most_likely_first(mutant):
-                    if problem := stage.play(scenario):
-                        return f"{scenario['name']}：{problem}"
-                return "；".join(sorted(_missed(stage) - self._missed))
+            self._rehearsal.deploy(mutant.plant(self.package))
         except InvalidProcess as refused:
             return "；".join(f"{each.rule} {each.element}" for each in refused.findings if each.severity == "error")
+        for scenario in self._most_likely_first(mutant):
+            if problem := self._rehearsal.play(scenario):
+                return f"{scenario['name']}：{problem}"
+        return "；".join(sorted(_missed(self._rehearsal.coverage) - self._missed))
 
     def meets(self, mutant: Mutant) -> int:
         """Return how many scenarios come to where a fault is."""
@@ -86,35 +81,9 @@ class Judge:
 
         return sorted(self._scenarios, key=rank)
 
-    def _make_county(self) -> None:
-        clock = FrozenClock(MONDAY)
-        engine = self._open(self._place / "empty.db", clock)
-        engine.county.load_lists()
-        self._people = load_people(engine, clock)
-        engine.close()
 
-    @contextmanager
-    def _stage(self, package: Package) -> Iterator[Stage]:
-        database = self._place / "county.db"
-        for old in self._place.glob("county.db*"):
-            old.unlink()
-        shutil.copyfile(self._place / "empty.db", database)
-        clock = FrozenClock(MONDAY)
-        engine = self._open(database, clock)
-        try:
-            yield Stage(engine, clock, self._people, package, self._scenarios)
-        finally:
-            engine.close()
-            shutil.rmtree(self._place / "files", ignore_errors=True)
-
-    def _open(self, database: Path, clock: FrozenClock) -> ProcessEngine:
-        files = self._place / "files"
-        return ProcessEngine(f"sqlite:///{database}", files=files, clock=clock, processes=self._processes)
-
-
-def _missed(stage: Stage) -> set[str]:
-    called = stage.coverage.called
-    return {*stage.coverage.missed, *(called.missed if called else ())}
+def _missed(coverage: Coverage) -> set[str]:
+    return {*coverage.missed, *(coverage.called.missed if coverage.called else ())}
 
 
 def mutate(folders: Sequence[Path], processes: Path, *, called: bool) -> Iterator[MutationRun]:

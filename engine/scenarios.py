@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +16,7 @@ import jsonschema
 from sqlalchemy import insert, select
 
 from engine.bpmn.decisions import read_decisions
-from engine.bpmn.package import Package, read_folder
+from engine.bpmn.package import COMMON, Package, read_folder
 from engine.clock import LOCAL, FrozenClock, local_date, start_of
 from engine.demo.people import People, load_people
 from engine.demo.story import sample_picture
@@ -34,7 +36,7 @@ MONDAY = datetime(2026, 3, 16, 9, 0, tzinfo=LOCAL)
 #: rounds of due jobs on one day; more of them is a diagram that goes round in circles
 MOST_ROUNDS = 1000
 
-#: what stands before a scenario besides entries of registers: a matter of another item
+#: what stands before a scenario besides entries of registers: matters
 MATTER = "matter"
 #: JSON Schema of scenarios.json
 SHAPE = PROCESSES / "scenarios.schema.json"
@@ -107,22 +109,25 @@ class FolderRun:
 
 
 def run_folder(folder: Path, processes: Path) -> FolderRun:
-    """Deploy one item into a fresh county and play all its scenarios.
+    """Deploy one item and play all its scenarios, each in a county of its own.
 
     :raises NotFound, InvalidFile: there are no scenarios, or they are not written as they must be.
     :raises InvalidProcess: the item may not be deployed at all.
     """
     scenarios = read_scenarios(folder)
     with tempfile.TemporaryDirectory(prefix="sihua-scenarios") as place:
-        clock = FrozenClock(MONDAY)
-        engine = ProcessEngine(f"sqlite:///{place}/county.db", files=Path(place), clock=clock, processes=processes)
-        try:
-            engine.county.load_lists()
-            stage = Stage(engine, clock, load_people(engine, clock), read_folder(folder), scenarios)
-            runs = tuple(ScenarioRun(each["name"], stage.play(each)) for each in scenarios)
-        finally:
-            engine.close()
-    return FolderRun(folder.name, runs, stage.coverage)
+        rehearsal = Rehearsal(Path(place), processes, scenarios)
+        rehearsal.deploy(read_folder(folder))
+        runs = tuple(ScenarioRun(each["name"], rehearsal.play(each)) for each in scenarios)
+    return FolderRun(folder.name, runs, rehearsal.coverage)
+
+
+def called_by(ran: Sequence[FolderRun]) -> FolderRun:
+    """Return what all items together have taken of what they call: no scenario is written for that alone."""
+    together = Coverage(set(), set(), set())
+    for each in ran:
+        together = together.with_taken(each.coverage.called or Coverage(set(), set(), set()))
+    return FolderRun(COMMON, tuple(run for each in ran for run in each.runs if not run.problem), together)
 
 
 def read_scenarios(folder: Path) -> list[Mapping]:
@@ -141,8 +146,76 @@ def read_scenarios(folder: Path) -> list[Mapping]:
     return scenarios
 
 
+class Rehearsal:
+    """The scenarios of one item, each played in a county of its own: none rests on what another has left behind."""
+
+    def __init__(self, place: Path, processes: Path, scenarios: Sequence[Mapping]) -> None:
+        """Make the county they all begin in; ``place`` is an empty folder of the caller's."""
+        self._place, self._processes = place, processes
+        self._scenarios = scenarios
+        self._clock = FrozenClock(MONDAY)
+        with self._opened("empty") as engine:
+            engine.county.load_lists()
+            self._people = load_people(engine, self._clock)
+            for folder in sorted(_items_before(scenarios)):
+                engine.repository.put(read_folder(PROCESSES / folder))
+
+    def deploy(self, package: Package) -> None:
+        """Let the scenarios to come be played on this package; what was taken of another one is forgotten.
+
+        :raises InvalidProcess: it may not be deployed at all.
+        """
+        self._package = package
+        with self._copied("empty", "deployed") as engine:
+            self.coverage = self._stage(engine).coverage
+
+    def play(self, scenario: Mapping) -> str:
+        """Play one scenario; return what came out otherwise than expected."""
+        with self._copied("deployed", "county") as engine:
+            stage = self._stage(engine)
+            problem = stage.play(scenario)
+        taken = stage.coverage
+        self.coverage.take(taken.taken_flows, taken.taken_rows, taken.taken_refusals)
+        #: flows and decision rows that the last scenario took
+        self.taken = stage.taken
+        return problem
+
+    def _stage(self, engine: ProcessEngine) -> Stage:
+        return Stage(engine, self._clock, self._people, self._package, self._scenarios, [])
+
+    @contextmanager
+    def _copied(self, before: str, name: str) -> Iterator[ProcessEngine]:
+        for old in self._place.glob(f"{name}.db*"):
+            old.unlink()
+        shutil.copyfile(self._place / f"{before}.db", self._place / f"{name}.db")
+        with self._opened(name) as engine:
+            yield engine
+        shutil.rmtree(self._place / "files", ignore_errors=True)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[ProcessEngine]:
+        database, files = self._place / f"{name}.db", self._place / "files"
+        engine = ProcessEngine(f"sqlite:///{database}", files=files, clock=self._clock, processes=self._processes)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+def _items_before(scenarios: Sequence[Mapping]) -> set[str]:
+    """Return the folders of the items that stand before any of these scenarios, and of what stands before those."""
+    found: set[str] = set()
+    asked = list(scenarios)
+    while asked:
+        for wanted in asked.pop().get("given", {}).get(MATTER, ()):
+            if wanted["item"] not in found:
+                found.add(wanted["item"])
+                asked += read_scenarios(PROCESSES / wanted["item"])
+    return found
+
+
 class Stage:
-    """One county in which the scenarios of one item are played one after the other."""
+    """One county in which a scenario of one item is played, and before it those it rests on."""
 
     def __init__(
         self,
@@ -151,39 +224,46 @@ class Stage:
         people: People,
         package: Package,
         scenarios: Sequence[Mapping],
+        played: list[str],
     ) -> None:
-        """:raises InvalidProcess: the item may not be deployed."""
+        """``played`` grows by the receipt of each matter, the newest last; stages of one county share it.
+
+        :raises InvalidProcess: the item may not be deployed.
+        """
         self._engine = engine
         self._clock = clock
         self._people = people
-        #: receipt of the matter that was played last
-        self.played = ""
+        self._package = package
+        self._scenarios = scenarios
+        self._played = played
         item = engine.repository.put(package)
         self._item_id = item.id
         with engine.database.read() as connection:
             self._lanes = dict(connection.execute(select(role.c.lane, role.c.code)).all())
             self._deployed = engine.repository.deployed(item.definition_id)
         self.coverage = count(self._deployed)
-        #: flows and decision rows that the last scenario took
+        #: flows and decision rows that the scenario took
         self.taken: frozenset[str] = frozenset()
         self._known = {str(each["name"]): each for each in scenarios}
-        #: stages of other items whose matters stand before a scenario
-        self._others: dict[str, Stage] = {}
-        #: receipt of the matter that stands before the scenario
-        self._receipt = ""
+        #: receipts of the matters that stand before the scenario, the newest first
+        self._receipts: list[str] = []
         #: the persons of the last attendance list, in its order
         self._seats: list[str] = []
 
     def play(self, scenario: Mapping) -> str:
-        """Play one scenario; return what came out otherwise than expected."""
-        self._seats = []
+        """Play one scenario on a Monday; return what came out otherwise than expected."""
         self._clock.at = MONDAY
+        return self._go_on(scenario)
+
+    def _go_on(self, scenario: Mapping) -> str:
+        """Play a scenario; time goes on from where it stands."""
+        self._seats = []
         try:
             begun = self._begin(scenario)
             unit = str(begun["start"]["unit"])
             self._give(unit, begun.get("given", {}))
             matter = self._start(unit, begun["start"])
-            self.played = matter.receipt
+            self._played.append(matter.receipt)
             before = 0
             for number, step in enumerate((*begun["steps"], *scenario["steps"]), 1 - len(begun["steps"])):
                 before = self._passed(matter) if number == 1 else before
@@ -211,11 +291,11 @@ class Stage:
     # --- acts -------------------------------------------------------------------------------------------------------
 
     def _give(self, unit: str, given: Mapping[str, Sequence[Mapping]]) -> None:
+        for wanted in given.get(MATTER, ()):
+            self._play_before(wanted)
+        self._receipts = self._played[::-1]
         for code, entries in given.items():
-            if code == MATTER:
-                self._receipt = self._played_before(entries[0])
-                continue
-            for position, entry in enumerate(entries, 1):
+            for position, entry in enumerate(entries if code != MATTER else (), 1):
                 with self._engine.database.write() as connection:
                     number = len(connection.execute(select(register_entry.c.id)).all()) + position
                     connection.execute(
@@ -231,17 +311,17 @@ class Stage:
                         )
                     )
 
-    def _played_before(self, wanted: Mapping) -> str:
-        """Play a scenario of another item; return the receipt of its matter. Time goes on from where it ended."""
-        code = str(wanted["item"])
-        if code not in self._others:
-            package, scenarios = read_folder(PROCESSES / code), read_scenarios(PROCESSES / code)
-            self._others[code] = Stage(self._engine, self._clock, self._people, package, scenarios)
-        other = self._others[code]
-        problem = other.play(other._known[str(wanted["scenario"])])
+    def _play_before(self, wanted: Mapping) -> None:
+        """Play a scenario, as a rule of another item; without a scenario the item is only in force."""
+        folder = str(wanted["item"])
+        if folder == f"{self._package.code}_{self._package.id}":
+            package, scenarios = self._package, self._scenarios
+        else:
+            package, scenarios = read_folder(PROCESSES / folder), read_scenarios(PROCESSES / folder)
+        other = Stage(self._engine, self._clock, self._people, package, scenarios, self._played)
+        problem = other._go_on(other._known[str(wanted["scenario"])]) if "scenario" in wanted else ""
         if problem:
-            raise KeyError(f"{code}：{problem}")
-        return other.played
+            raise KeyError(f"{folder}：{problem}")
 
     def _start(self, unit: str, start: Mapping) -> _Matter:
         data, files = self._values(unit, start["data"], None, None)
@@ -362,8 +442,8 @@ class Stage:
                     values[key] = self._attendance(text, [choice.value for choice in page.choices[key]])
                 elif text.startswith("@seat:"):
                     values.setdefault(key, []).append(self._seats[int(text.removeprefix("@seat:")) - 1])
-                elif text == "@receipt":
-                    values.setdefault(key, []).append(self._receipt)
+                elif text.startswith("@receipt"):
+                    values.setdefault(key, []).append(self._receipts[int(text.partition(":")[2] or 1) - 1])
                 elif text == "@basis":
                     page = self._engine.tasks.open(str(task_id), by=str(by))
                     values.setdefault(key, []).append(page.choices[key][0].value)
@@ -414,6 +494,11 @@ class Stage:
                     task.c.instance_id == matter.id, task.c.state == "open"
                 )
             ).all()
+            opened = connection.scalars(
+                select(process_instance.c.item_id).where(
+                    process_instance.c.business_key == row.receipt, process_instance.c.id != row.id
+                )
+            ).all()
         self._take(events, row.refusal)
         got = {
             "state": row.state,
@@ -421,6 +506,7 @@ class Stage:
             "path": [event.element for event in events if event.kind in PASSED_KINDS][before:],
             "entries": {code: entries.count(code) for code in entries},
             "documents": list(templates),
+            "opens": {item: opened.count(item) for item in opened},
             "limits": {each.element: f"{each.limit_value} {each.limit_unit}" for each in limits},
             "assignee": {each.element: self._posts_of(each.assignee_id) for each in assignees},
         }

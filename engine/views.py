@@ -568,6 +568,22 @@ class Version:
 
 
 @dataclass(frozen=True)
+class PictureScore:
+    """How good the picture of one diagram is; its faults are findings of the rules ``layout-…``."""
+
+    #: name of the diagram inside the package
+    file: str
+    #: 0 … 100
+    score: float
+    #: no fault, and enough points
+    passes: bool
+    #: mm; height of a character on A3
+    character: float
+    #: the smallest sheet it is legible on, "" when on none
+    sheet: str
+
+
+@dataclass(frozen=True)
 class Definition:
     """A process definition for the designer: diagram, facts, findings, versions."""
 
@@ -579,6 +595,7 @@ class Definition:
     #: element id → time limit as people read it, with today's county parameters
     limits: dict[str, str] = field(default_factory=dict)
     picture: Picture | None = None
+    scores: tuple[PictureScore, ...] = ()
 
 
 @dataclass(frozen=True)

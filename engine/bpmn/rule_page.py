@@ -23,6 +23,7 @@ _GROUPS = {
     "paths": ("每条路都守规矩吗", "Paths"),
     "naming": ("名称和编号", "Names"),
     "picture": ("画面", "Picture"),
+    "layout": ("版面", "Layout"),
     "binding": ("表单、决策表、连接器", "Bindings"),
     "conditions": ("算式和时间", "Expressions"),
     "decisions": ("决策表", "Decision tables"),

@@ -35,6 +35,10 @@ class Environment(Protocol):
         """The functions of the domain: param, due, workdays, days, today, now. ``times`` is added here."""
         ...
 
+    def functions_at(self, moment: datetime) -> Mapping[str, Callable]:
+        """The same as they would have answered at another moment, with the calendar of today."""
+        ...
+
 
 class StepFailed(EngineError):
     """A step cannot be carried out; nothing of it holds, and the workflow object must be dropped."""
@@ -55,8 +59,14 @@ class ScriptEngine:
         #: changes with every transaction; None while nobody has the matter in hand
         self.outside = environment
 
-    def evaluate(self, spiff_task: Task, text: str, external_context: Mapping[str, object] | None = None) -> object:
-        """Return the value of an expression of the diagram over the data of this task."""
+    def evaluate(
+        self,
+        spiff_task: Task,
+        text: str,
+        external_context: Mapping[str, object] | None = None,
+        at: datetime | None = None,
+    ) -> object:
+        """Return the value of an expression of the diagram over the data of this task, now or as of another moment."""
         try:
             expression = self.definition.expressions[text]
         except KeyError:
@@ -64,7 +74,7 @@ class ScriptEngine:
             raise StepFailed(element_of(spiff_task), f"图中没有这个表达式：{text}") from None
         context = {**spiff_task.data, **external_context} if external_context else spiff_task.data
         try:
-            return expression.evaluate(context, self.functions(spiff_task))
+            return expression.evaluate(context, self.functions(spiff_task, at))
         except EvaluationError as error:
             raise StepFailed(element_of(spiff_task), f"表达式“{text}”算不出来：{error}") from error
 
@@ -89,9 +99,10 @@ class ScriptEngine:
         except TypeError as error:
             raise StepFailed(element_of(spiff_task), f"“{topic}”的答复不能保存：{error}") from error
 
-    def functions(self, spiff_task: Task) -> dict[str, Callable]:
+    def functions(self, spiff_task: Task, at: datetime | None = None) -> dict[str, Callable]:
         """Return the functions of the domain and ``times`` for this matter."""
-        return {**self.outside.functions, "times": lambda element: times(spiff_task.workflow, element)}
+        domain = self.outside.functions if at is None else self.outside.functions_at(at)
+        return {**domain, "times": lambda element: times(spiff_task.workflow, element)}
 
     def now(self) -> datetime:
         """Return the moment of this step by the county's clock, aware."""

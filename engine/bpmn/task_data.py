@@ -44,7 +44,11 @@ def changes(base: Mapping[str, object], now: Mapping[str, object]) -> dict[str, 
 
 def same(one: object, other: object) -> bool:
     """Return whether both are the same JSON; ``1``, ``1.0`` and ``true`` are three different things."""
-    return one is other or orjson.dumps(one) == orjson.dumps(other)
+    if one is other:
+        return True
+    if type(one) is str or type(other) is str:
+        return one == other
+    return orjson.dumps(one) == orjson.dumps(other)
 
 
 def _number(value: object) -> orjson.Fragment:

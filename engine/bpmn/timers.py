@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+import re
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
@@ -11,7 +12,8 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.expressions import EvaluationError, parse
 from engine.bpmn.script_engine import StepFailed, element_of
-from engine.clock import LOCAL
+from engine.clock import LOCAL, local_date
+from engine.workdays import is_known
 
 if TYPE_CHECKING:
     from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 #: where SpiffWorkflow, too, keeps the moment a timer fires: ISO 8601, aware
 _FIRES_AT = "event_value"
+#: where the moment the flow got there is kept, for a day counted beyond the published calendar: ISO 8601, aware
+_SINCE = "counted from"
+#: what counts working days
+_COUNTS = re.compile(r"\b(due|workdays)\s*\(")
 
 
 class Timer(TimerEventDefinition):
@@ -39,21 +45,39 @@ class Timer(TimerEventDefinition):
         """Return the moment this timer fires, aware; worked out at the first look."""
         place = self._place(my_task)
         known = my_task._get_internal_data(place)
-        if known is None:
-            known = self._work_out(my_task).isoformat()
-            my_task._set_internal_data(**{place: known})
-        return datetime.fromisoformat(known)
+        if known is not None:
+            return datetime.fromisoformat(known)
+        moment = self._work_out(my_task)
+        my_task._set_internal_data(**{place: moment.isoformat()})
+        if _COUNTS.search(self.expression) and not is_known(_last_day(moment)):
+            now = my_task.workflow.script_engine.now()
+            my_task._set_internal_data(**{f"{place} {_SINCE}": now.isoformat()})
+        return moment
+
+    def provisional_day(self, my_task: Task) -> date | None:
+        """Return the last day of a wait that was counted beyond the published calendar, None for one that stands."""
+        known = my_task._get_internal_data(f"{self._place(my_task)} {_SINCE}")
+        return None if known is None else _last_day(self.fires_at(my_task))
+
+    def count_again(self, my_task: Task) -> None:
+        """Count a provisional wait again, from the moment the flow got there, with the calendar known by now."""
+        place = self._place(my_task)
+        since = f"{place} {_SINCE}"
+        moment = self._work_out(my_task, datetime.fromisoformat(my_task._get_internal_data(since)))
+        my_task._set_internal_data(**{place: moment.isoformat()})
+        if is_known(_last_day(moment)):
+            del my_task.internal_data[since]
 
     def _place(self, my_task: Task) -> str:
         """Return where the moment is kept: a timer among several of one element has a place of its own."""
         timers = _timers_in(my_task.task_spec.event_definition)
         return _FIRES_AT if len(timers) < 2 else f"{_FIRES_AT} {self.name}"
 
-    def _work_out(self, my_task: Task) -> datetime:
+    def _work_out(self, my_task: Task, at: datetime | None = None) -> datetime:
         engine = my_task.workflow.script_engine
-        text = engine.evaluate(my_task, self.expression)
+        text = engine.evaluate(my_task, self.expression, at=at)
         try:
-            return moment_of(str(text), engine.now())
+            return moment_of(str(text), at or engine.now())
         except (ValueError, OverflowError, EvaluationError) as error:
             raise StepFailed(element_of(my_task), f"定时“{self.expression}”得出的“{text}”不是时间") from error
 
@@ -76,6 +100,17 @@ def next_due(waiting: list[Task]) -> datetime | None:
     """Return the earliest moment at which one of these waiting places could go on by itself."""
     moments = [timer.fires_at(task) for task in waiting for timer in _timers_of(task)]
     return min(moments, default=None)
+
+
+def provisional(waiting: list[Task]) -> list[tuple[date, Timer, Task]]:
+    """Return the waits that were counted beyond the published calendar, with their last days."""
+    counted = ((timer.provisional_day(task), timer, task) for task in waiting for timer in _timers_of(task))
+    return [(day, timer, task) for day, timer, task in counted if day is not None]
+
+
+def _last_day(moment: datetime) -> date:
+    """A day counted ends where the next one begins."""
+    return local_date(moment - timedelta(seconds=1))
 
 
 def _timers_of(task: Task) -> list[Timer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from SpiffWorkflow.bpmn.specs.defaults import EventBasedGateway
 from SpiffWorkflow.bpmn.specs.event_definitions.message import MessageEventDefinition
@@ -21,9 +21,10 @@ from engine.bpmn.elements import CallActivity
 from engine.bpmn.events import Message
 from engine.bpmn.script_engine import Environment, ScriptEngine, StepFailed, element_of
 from engine.bpmn.task_data import json_copy, merged
-from engine.bpmn.timers import next_due
+from engine.bpmn.timers import next_due, provisional
 from engine.bpmn.token_tree import Passed, TokenTree
 from engine.errors import Conflict
+from engine.workdays import is_known
 
 __all__ = [
     "Environment",
@@ -145,6 +146,20 @@ class Workflow:
     def next_due(self) -> datetime | None:
         """The earliest moment at which time alone could move the matter; None when no timer runs."""
         return next_due(list(self._tree.event_manager.tasks.values()))
+
+    @property
+    def provisional_day(self) -> date | None:
+        """The earliest day that a timer waits for and that lies beyond the published calendar."""
+        waiting = list(self._tree.event_manager.tasks.values())
+        return min((day for day, _, _ in provisional(waiting)), default=None)
+
+    def count_again(self) -> tuple[str, ...]:
+        """Count the waits again whose days the calendar knows by now; return the elements that wait."""
+        settled = [each for each in provisional(list(self._tree.event_manager.tasks.values())) if is_known(each[0])]
+        with self._step():
+            for _, timer, task in settled:
+                timer.count_again(task)
+        return tuple(element_of(task) for _, _, task in settled)
 
     def open_tasks(self) -> tuple[OpenTask, ...]:
         """Return what people can do now."""

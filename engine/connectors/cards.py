@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
 
 from engine.bpmn.timers import moment_of
 from engine.connectors.call import Call
 from engine.connectors.outbox import tell
 from engine.errors import Refused
 from engine.identifiers import new_id
-from engine.store.tables import card, event_log, process_instance, task
+from engine.store.tables import card, event_log, person, process_instance, task
 
 #: posts told of a red card
 TOLD = ("TG", "TD")
@@ -21,10 +21,11 @@ TOLD = ("TG", "TD")
 def give(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """Find the ``card`` a limit has earned, or write the one given by hand to a ``step`` of a ``matter`` (receipt).
 
-    By hand it goes to who did the step, or has it; of a step that was skipped, to who did the one before.
-    Returns ``{card, person}``.
+    By hand it goes to the ``person`` (id) named, else to who did the step, or has it; of a step that was skipped, to
+    who did the one before. Returns ``{card, person}``.
 
-    :raises Refused: ``no_such_matter``: this village has no such matter, or nobody has had a step in it.
+    :raises Refused: ``no_such_matter``: this village has no such matter, or nobody has had a step in it;
+        ``no_such_person``: the one named does not stand in the county's roll.
     """
     if inputs.get("card"):
         row = _card(call, str(inputs["card"]))
@@ -34,19 +35,21 @@ def give(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     row = call.connection.execute(known).one_or_none()
     if row is not None:
         return {"card": row.id, "person": row.person_id}
-    person_id = done.completed_by or done.assignee_id
+    person_id = _named(call, inputs.get("person")) or done.completed_by or done.assignee_id
     return {"card": _write(call, done, str(inputs["step"]), str(inputs["level"]), person_id), "person": person_id}
 
 
 def count(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """Count the cards of the person who has this ``card``, itself included, without those that were voided.
 
-    :returns: ``{yellow, red}``: those of the last ``yellow_within`` and ``red_within`` (durations as ``P90D``).
+    :returns: ``{yellow, red, matter}``: those of the last ``yellow_within`` and ``red_within`` (durations as ``P90D``),
+        and the yellow ones of all steps of the same matter, whoever had them.
     """
     row = _card(call, str(inputs["card"]))
-    return {
+    mine = {
         level: _given(call, row, level, _ago(call.now, str(inputs[f"{level}_within"]))) for level in ("yellow", "red")
     }
+    return mine | {"matter": _count(call, card.c.instance_id == row.instance_id, card.c.level == "yellow")}
 
 
 def lift(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
@@ -91,6 +94,14 @@ def _card(call: Call, id: str) -> Row:
     if row is None:
         raise Refused("no_such_card", "这个村没有这张牌", remedy="请核对牌的编号；当面亮牌的，编号空着")
     return row
+
+
+def _named(call: Call, person_id: object) -> str | None:
+    if person_id in (None, ""):
+        return None
+    if call.connection.scalar(select(person.c.id).where(person.c.id == str(person_id))) is None:
+        raise Refused("no_such_person", "名册上没有这个人", remedy="请在名册里选牌给谁")
+    return str(person_id)
 
 
 def _step_of(call: Call, receipt: str, step: str) -> Row:
@@ -140,9 +151,11 @@ def _write(call: Call, done: Row, step: str, level: str, person_id: str | None) 
 def _given(call: Call, row: Row, level: str, since: datetime) -> int:
     # A step that nobody had is nobody's repeated fault.
     whose = card.c.person_id == row.person_id if row.person_id else card.c.id == row.id
-    return call.connection.scalar(
-        select(func.count()).where(whose, card.c.level == level, card.c.state != "voided", card.c.at > since)
-    )
+    return _count(call, whose, card.c.level == level, card.c.at > since)
+
+
+def _count(call: Call, *conditions: ColumnElement[bool]) -> int:
+    return call.connection.scalar(select(func.count()).where(*conditions, card.c.state != "voided"))
 
 
 def _ago(now: datetime, duration: str) -> datetime:

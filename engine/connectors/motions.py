@@ -79,9 +79,10 @@ def release(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
 
 
 def check(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
-    """Tell whether a ``motion`` (receipt) of this village may be carried out: ``{found, released, title}``.
+    """Tell whether a ``motion`` (receipt) of this village may be carried out: ``{found, released, title, asked_in}``.
 
     A payment or contract that names a motion asks here first; before the notice has ended the answer is no.
+    ``asked_in`` is the receipt of the matter that asks.
     """
     row = call.connection.execute(
         select(motion)
@@ -92,7 +93,8 @@ def check(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
         )
     ).one_or_none()
     released = row is not None and row.state == "released"
-    return {"found": row is not None, "released": released, "title": row.title if row else None}
+    title = row.title if row else None
+    return {"found": row is not None, "released": released, "title": title, "asked_in": call.matter.receipt}
 
 
 def _own(call: Call) -> Row | None:

@@ -62,16 +62,14 @@ def _give(repository: Repository, transaction: Transaction, row: Row, level: str
     connection = transaction.connection
     matter = connection.execute(select(process_instance).where(process_instance.c.id == row.instance_id)).one()
     directory = Directory(connection, row.unit_id, transaction.today)
-    levels = [level, "red"] if level == "yellow" and _has_yellow(connection, row) else [level]
-    for each in levels:
-        if _is_given(connection, row.id, each):
-            continue
-        card_id = new_id()
-        connection.execute(insert(card).values(_values(transaction, row, each, card_id)))
-        transaction.log(row.unit_id, each, instance_id=matter.id, element=row.element, data={"origin": "limit"})
-        _tell(transaction, directory, matter, row, each)
-        if each != "warn":
-            _open_procedure(repository, transaction, matter, row, each, card_id)
+    if _is_given(connection, row.id, level):
+        return
+    card_id = new_id()
+    connection.execute(insert(card).values(_values(transaction, row, level, card_id)))
+    transaction.log(row.unit_id, level, instance_id=matter.id, element=row.element, data={"origin": "limit"})
+    _tell(transaction, directory, matter, row, level)
+    if level != "warn":
+        _open_procedure(repository, transaction, matter, row, level, card_id)
 
 
 def _values(transaction: Transaction, row: Row, level: str, card_id: str) -> dict[str, object]:
@@ -92,17 +90,6 @@ def _values(transaction: Transaction, row: Row, level: str, card_id: str) -> dic
 def _is_given(connection: Connection, task_id: str, level: str) -> bool:
     given = select(card.c.id).where(card.c.task_id == task_id, card.c.level == level)
     return connection.scalar(given) is not None
-
-
-def _has_yellow(connection: Connection, row: Row) -> bool:
-    """The second yellow of a matter is red at once, unless the first was voided."""
-    earlier = select(card.c.id).where(
-        card.c.instance_id == row.instance_id,
-        card.c.task_id != row.id,
-        card.c.level == "yellow",
-        card.c.state != "voided",
-    )
-    return connection.scalar(earlier.limit(1)) is not None
 
 
 def _tell(transaction: Transaction, directory: Directory, matter: Row, row: Row, level: str) -> None:

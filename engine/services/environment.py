@@ -33,9 +33,13 @@ class Environment:
     @cached_property
     def functions(self) -> Mapping[str, Callable]:
         """The functions an expression may call; parameters are read as in force when the matter started."""
-        connection, now = self._transaction.connection, self._transaction.now
+        return self.functions_at(self._transaction.now)
+
+    def functions_at(self, moment: datetime) -> Mapping[str, Callable]:
+        """The same as they would have answered at another moment, with the calendar of today."""
         started_on = local_date(self._row.started_at)
-        return functions(parameters.reader(connection, self._row.unit_id, started_on, self._directory.lists), now)
+        reader = parameters.reader(self._transaction.connection, self._row.unit_id, started_on, self._directory.lists)
+        return functions(reader, moment)
 
     def call(self, topic: str, element: str, call_key: str, inputs: Mapping[str, object]) -> object:
         """Run a connector inside this transaction; NotFound when there is none of that name."""

@@ -137,7 +137,7 @@ class Jobs:
         if self._swept_on == today:
             return
         reassign_by_date(self._work, self._repository)
-        reckon_again(self._work)
+        reckon_again(self._work, self._repository)
         self._swept_on = today
 
     # --- what was given up ------------------------------------------------------------------------------------------

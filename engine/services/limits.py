@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -26,17 +27,28 @@ class Moments:
 
 def reckon(start: datetime, value: int, unit: str, param: Callable[[str], object]) -> Moments:
     """Return the moments of a limit that starts to run."""
-    due = due_at(start, value, unit)
-    red = end_of(add_workdays(last_day_of(due), int(param("card.red_after"))))
+    due, red, is_certain = ends(local_date(start), value, unit, int(param("card.red_after")))
     warn = start + (due - start) * float(param("card.warn_share"))
-    return Moments(warn, due, red, provisional=not is_known(last_day_of(due)))
+    return Moments(warn, due, red, provisional=not is_certain)
+
+
+@functools.lru_cache(1_024)
+def ends(day: date, value: int, unit: str, red_after: int) -> tuple[datetime, datetime, bool]:
+    """Return when a limit that begins on a day is over, when it turns red, and whether the calendar is known till then.
+
+    On one day many steps begin with the same few limits; the calendar is read once, too.
+    """
+    last = _last_day(day, value, unit)
+    return end_of(last), end_of(add_workdays(last, red_after)), is_known(last)
 
 
 def due_at(start: datetime, value: int, unit: str) -> datetime:
     """Return the end of the last day within the limit; days count from the day after ``start``."""
-    day = local_date(start)
-    last = add_workdays(day, value) if unit == "wd" else day + timedelta(days=value)
-    return end_of(last)
+    return end_of(_last_day(local_date(start), value, unit))
+
+
+def _last_day(day: date, value: int, unit: str) -> date:
+    return add_workdays(day, value) if unit == "wd" else day + timedelta(days=value)
 
 
 def promised_at(start: datetime, value: int, unit: str, held_days: int) -> datetime:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from engine.bpmn.workflow import Workflow
 from engine.errors import InvalidForm, NotFound
@@ -22,7 +22,7 @@ from engine.services.unit_of_work import Transaction
 from engine.store.event_log import new_salt, salted_digest
 from engine.store.files import FileStore, KeptFile
 from engine.store.prepared import Prepared
-from engine.store.tables import attachment, draft, instance_state, job, process_instance, submission, task
+from engine.store.tables import attachment, instance_state, job, process_instance, submission, task
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,6 @@ _MATTER_OF_TASK = Prepared(
     ),
     hold=True,
 )
-_TASK = Prepared(
-    select(task, select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery().label("drafts")).where(
-        task.c.id == bindparam("task")
-    )
-)
 _BY_RECEIPT = Prepared(
     select(process_instance, kept.VERSION.scalar_subquery().label("lists")).where(
         process_instance.c.receipt == bindparam("receipt")
@@ -96,7 +91,7 @@ def load(transaction: Transaction, repository: Repository, instance_id: str) -> 
 
 
 def load_of_task(transaction: Transaction, repository: Repository, task_id: str) -> tuple[Matter, Row]:
-    """Load a task (with how many ``drafts`` it has) and its matter; NotFound when there is none.
+    """Load a task (see :func:`engine.services.permission.tasks_of`) and its matter; NotFound when there is none.
 
     The matter is held first: who waited for somebody else to do the task then meets it as done.
     """
@@ -105,7 +100,7 @@ def load_of_task(transaction: Transaction, repository: Repository, task_id: str)
     if row is None:
         raise NotFound("待办", task_id)
     matter = _loaded(transaction, repository, row)
-    return matter, _TASK.first(connection, {"task": task_id})
+    return matter, next(each for each in matter.tasks(transaction) if each.id == task_id)
 
 
 def _loaded(transaction: Transaction, repository: Repository, row: Row) -> Matter:
@@ -119,7 +114,9 @@ def _loaded(transaction: Transaction, repository: Repository, row: Row) -> Matte
     else:
         state = _STATE.scalar(connection, {"matter": row.id})
         workflow = Workflow.load(definition.definition, state, environment)
-    matter = Matter(row, definition, workflow, environment, directory, row.state_revision, row.state_token)
+    matter = Matter(
+        row, definition, workflow, environment, directory, row.state_revision, row.state_token, workflow.next_due
+    )
     keep_live(transaction, matter)
     return matter
 

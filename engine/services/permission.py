@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
-from sqlalchemy import Connection, Row, Select, bindparam, literal, or_, select, union_all
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, or_, select
 
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
 from engine.services.kept import kept, version
 from engine.store.prepared import Prepared
-from engine.store.tables import appointment, event_log, org_unit, person, recusal, relation, role, substitution, task
+from engine.store.tables import (
+    appointment,
+    draft,
+    event_log,
+    org_unit,
+    person,
+    recusal,
+    relation,
+    role,
+    substitution,
+    task,
+)
 from engine.views import Contact, Unit
 
 #: posts that keep the system running: they see no matter (DOMAIN §2)
@@ -60,6 +72,36 @@ class _Lists:
     posts: Sequence[Row]
     substitutes: Sequence[Row]
 
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Person id → name, of those in post."""
+        return {row.id: row.name for row in self.posts}
+
+    @cached_property
+    def posts_of(self) -> Mapping[str, tuple[str, ...]]:
+        """Person id → role codes; what he votes in comes after what he is."""
+        held: dict[str, list[str]] = {}
+        for row in self.posts:
+            held.setdefault(row.id, []).append(row.role)
+        return {
+            person_id: tuple(sorted(codes, key=lambda code: code in BODY_POSTS)) for person_id, codes in held.items()
+        }
+
+    @cached_property
+    def by_lane(self) -> Mapping[str, Role]:
+        """Lane → role; the first of the list where two share one."""
+        return {role.lane: role for role in reversed(self.roles.values())}
+
+    @cached_property
+    def holders(self) -> Mapping[str, tuple[str, ...]]:
+        """Role code → the persons in that post in the unit of its level."""
+        return {code: tuple(row.id for row in self.rows(code)) for code in self.roles}
+
+    def rows(self, code: str) -> list[Row]:
+        """Return the posts of that role in the unit of its level."""
+        unit = self.units.get(self.roles[code].level) if code in self.roles else None
+        return [row for row in self.posts if row.role == code and unit and row.unit_id == unit.id]
+
     @classmethod
     def read(cls, connection: Connection, unit_id: str, on: date) -> _Lists:
         units = _units_above(connection, unit_id)
@@ -90,25 +132,19 @@ class Directory:
         self._connection = connection
         known = kept(self.lists, "posts", unit_id, on, read=lambda: _Lists.read(connection, unit_id, on))
         self.units, self.roles = known.units, known.roles
-        self._posts, self._substitutes = known.posts, known.substitutes
-        self._names = {row.id: row.name for row in self._posts}
+        self._known = known
 
     def role_of_lane(self, lane: str) -> Role | None:
         """Return the role drawn as that lane; None for lanes without account (申请人)."""
-        return next((role for role in self.roles.values() if role.lane == lane), None)
+        return self._known.by_lane.get(lane)
 
     def holders(self, code: str) -> tuple[str, ...]:
         """Return the persons in that post in the unit of its level."""
-        return tuple(row.id for row in self._rows(code))
-
-    def _rows(self, code: str) -> list[Row]:
-        unit = self.units.get(self.roles[code].level) if code in self.roles else None
-        return [row for row in self._posts if row.role == code and unit and row.unit_id == unit.id]
+        return self._known.holders.get(code, ())
 
     def posts_of(self, person_id: str) -> tuple[str, ...]:
         """Return the role codes a person holds around this unit; what he votes in comes after what he is."""
-        held = [row.role for row in self._posts if row.id == person_id]
-        return tuple(sorted(held, key=lambda code: code in BODY_POSTS))
+        return self._known.posts_of.get(person_id, ())
 
     def sees_matters(self, person_id: str) -> bool:
         """Tell whether a person's posts let him see how the matters of this unit go."""
@@ -120,7 +156,7 @@ class Directory:
 
     def substitutes_of(self, person_id: str) -> tuple[str, ...]:
         """Return who stands in for that person today."""
-        return tuple(row.substitute_id for row in self._substitutes if row.person_id == person_id)
+        return tuple(row.substitute_id for row in self._known.substitutes if row.person_id == person_id)
 
     def title(self, person_id: str | None, lane: str = "") -> str:
         """Return post and name: 村委会主任 王长河."""
@@ -132,11 +168,11 @@ class Directory:
 
     def _name(self, person_id: str) -> str:
         """Return a person's name; who was named for one task or stands in may have no post here."""
-        if person_id not in self._names:
-            self._names[person_id] = kept(
-                self.lists, "name", person_id, read=lambda: self._connection.scalar(_NAME, {"person": person_id}) or ""
-            )
-        return self._names[person_id]
+        if person_id in self._known.names:
+            return self._known.names[person_id]
+        return kept(
+            self.lists, "name", person_id, read=lambda: self._connection.scalar(_NAME, {"person": person_id}) or ""
+        )
 
     def post_of(self, person_id: str) -> str:
         """Return the first post a person holds around this unit, "" without one."""
@@ -145,7 +181,7 @@ class Directory:
 
     def contacts(self, code: str, label: str) -> tuple[Contact, ...]:
         """Return the holders of a post as people to call."""
-        return tuple(Contact(label, self.roles[code].lane, row.name, row.phone) for row in self._rows(code))
+        return tuple(Contact(label, self.roles[code].lane, row.name, row.phone) for row in self._known.rows(code))
 
     def assign(self, activity: Activity, bars: Bars) -> Assignment:
         """Return whose turn a step is: its lane's role, else the next of the succession not barred."""
@@ -205,17 +241,41 @@ _NAME = select(person.c.name).where(person.c.id == bindparam("person"))
 _RELATIVES = select(relation).where(
     or_(relation.c.person_id == bindparam("person"), relation.c.relative_id == bindparam("person"))
 )
-#: who has done what in a matter, and who has left it (a row without element)
-_HANDS = Prepared(
-    union_all(
-        select(task.c.element, task.c.step, task.c.completed_by, task.c.on_behalf_of).where(
-            task.c.instance_id == bindparam("matter"), task.c.state == "completed"
-        ),
-        select(literal("").label("element"), recusal.c.reason, recusal.c.person_id, literal(None)).where(
-            recusal.c.instance_id == bindparam("matter")
-        ),
+_TASKS = Prepared(
+    select(
+        task.c.id,
+        task.c.unit_id,
+        task.c.element,
+        task.c.step,
+        task.c.lane,
+        task.c.role,
+        task.c.assignee_id,
+        task.c.unmanned,
+        task.c.named,
+        task.c.state,
+        task.c.limit_value,
+        task.c.completed_by,
+        task.c.on_behalf_of,
+        task.c.form_token,
+        # Only who has an open task keeps a draft: nothing is looked up for those that have ended.
+        case(
+            (task.c.state == "open", select(func.count()).where(draft.c.task_id == task.c.id).scalar_subquery()),
+            else_=0,
+        ).label("drafts"),
+        select(func.count()).where(recusal.c.instance_id == bindparam("matter")).scalar_subquery().label("recusals"),
     )
+    .where(task.c.instance_id == bindparam("matter"))
+    .order_by(task.c.created_at, task.c.id)
 )
+_RECUSALS = Prepared(select(recusal.c.person_id, recusal.c.reason).where(recusal.c.instance_id == bindparam("matter")))
+
+
+def tasks_of(connection: Connection, instance_id: str) -> Sequence[Row]:
+    """Return all tasks of a matter, open and ended, the oldest first: whose they are and who has done them.
+
+    ``drafts`` and ``recusals`` say how many the task and the matter have.
+    """
+    return _TASKS.all(connection, {"matter": instance_id})
 
 
 def read_bars(
@@ -224,22 +284,28 @@ def read_bars(
     applicant_id: str | None,
     declared: list[str],
     lists: str | None = None,
+    tasks: Sequence[Row] | None = None,
 ) -> Bars:
-    """Read who is barred from a matter; ``declared`` are relatives named when it was registered."""
+    """Read who is barred from a matter.
+
+    :param declared: relatives named when it was registered
+    :param tasks: its tasks, where they have been read already
+    """
+    tasks = tasks_of(connection, instance_id) if tasks is None else tasks
     relatives = dict.fromkeys(declared, "登记时申报")
     if applicant_id:
         relatives |= kept(lists, "relatives", applicant_id, read=lambda: _relatives(connection, applicant_id))
-    recused: dict[str, str] = {}
-    hands: dict[str, set[str]] = {}
+    # Whoever leaves a matter does so from one of its tasks.
+    has_recusals = bool(tasks and tasks[0].recusals)
+    recused = dict(map(tuple, _RECUSALS.all(connection, {"matter": instance_id}))) if has_recusals else {}
+    hands: dict[str, frozenset[str]] = {}
     steps: dict[str, str] = {}
-    for element, step, person_id, on_behalf_of in _HANDS.all(connection, {"matter": instance_id}):
-        if not element:
-            recused[person_id] = step
-            continue
-        hands.setdefault(element, set()).update(filter(None, (person_id, on_behalf_of)))
-        steps[element] = step
-    done_by = {element: frozenset(people) for element, people in hands.items()}
-    return Bars(applicant_id, relatives, recused, done_by, steps)
+    for each in tasks:
+        if each.state == "completed":
+            people = {each.completed_by, each.on_behalf_of} - {None}
+            hands[each.element] = hands.get(each.element, frozenset()) | people
+            steps[each.element] = each.step
+    return Bars(applicant_id, relatives, recused, hands, steps)
 
 
 def _relatives(connection: Connection, person_id: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from engine.services import limits, timers
 from engine.services.deployed import Deployed
 from engine.services.environment import Environment
 from engine.services.forecast import ahead
-from engine.services.permission import Bars, Directory, read_bars
+from engine.services.permission import Bars, Directory, read_bars, tasks_of
 from engine.services.unit_of_work import Transaction
 from engine.store.prepared import Prepared
 from engine.store.tables import NullableJson, instance_state, process_instance, subscription, task
@@ -52,11 +52,22 @@ class Matter:
     revision: int
     #: of the state as it stands in the database; random, new with every save
     token: str = ""
+    #: when a timer could first move it, as it was before the step
+    next_due: datetime | None = None
+    _tasks: Sequence[Row] | None = None
     _bars: Bars | None = None
+    #: the task that this step has done
+    _done: Row | None = None
 
     @property
     def id(self) -> str:
         return self.row.id
+
+    def tasks(self, transaction: Transaction) -> Sequence[Row]:
+        """Return its tasks as they were before the step, read once."""
+        if self._tasks is None:
+            self._tasks = tasks_of(transaction.connection, self.id)
+        return self._tasks
 
     def bars(self, transaction: Transaction) -> Bars:
         """Return who may not act in the matter, read once."""
@@ -67,6 +78,7 @@ class Matter:
                 self.row.applicant_id,
                 list(self.row.relatives or []),
                 self.directory.lists,
+                self.tasks(transaction),
             )
         return self._bars
 
@@ -74,9 +86,23 @@ class Matter:
         """Take over what has been written to the matter's row: applicant and relatives may be others now."""
         self.row, self._bars = row, None
 
-    def note_hand(self, transaction: Transaction, element: str, step: str, *people: str) -> None:
-        """Note who has just done a step: what follows may not fall to the same hands."""
-        self._bars = self.bars(transaction).with_hand(element, *people, step=step)
+    def note_hand(self, transaction: Transaction, done: Row, *people: str) -> None:
+        """Note who has just done a task: what follows may not fall to the same hands."""
+        self._bars, self._done = self.bars(transaction).with_hand(done.element, *people, step=done.step), done
+
+    def open_before(self, transaction: Transaction) -> list[Row]:
+        """Return the tasks that were open when the diagram moved on."""
+        return [each for each in self.tasks(transaction) if each.state == "open" and each is not self._done]
+
+    def ended_limits(self, transaction: Transaction, still_open: Collection[str]) -> list[str]:
+        """Return the ids of the tasks with a limit that this step has ended."""
+        limited = (each for each in self.tasks(transaction) if each.state == "open" and each.limit_value is not None)
+        return [each.id for each in limited if each.id not in still_open]
+
+    def settled(self, next_due: datetime | None) -> None:
+        """Forget what has been read: the step is written down, and another may follow in the same transaction."""
+        self._tasks = self._bars = self._done = None
+        self.next_due = next_due
 
 
 @dataclass(frozen=True)
@@ -100,11 +126,6 @@ _SAVE_STATE = Prepared(
     .where(instance_state.c.instance_id == bindparam("matter"), instance_state.c.revision == bindparam("before"))
     .values(revision=bindparam("next"), token=bindparam("new_token"), state=bindparam("new_state"))
 )
-_OPEN = Prepared(
-    select(task.c.id, task.c.step, task.c.lane, task.c.assignee_id)
-    .where(task.c.instance_id == bindparam("matter"), task.c.state == "open")
-    .order_by(task.c.created_at, task.c.id)
-)
 _SUBSCRIBED = Prepared(
     select(subscription.c.id, subscription.c.hold).where(subscription.c.instance_id == bindparam("matter"))
 )
@@ -127,11 +148,12 @@ def reconcile(transaction: Transaction, matter: Matter, act: Act) -> tuple[str, 
     standing = _Standing(matter.workflow.open_tasks(), matter.workflow.waits())
     _save_state(transaction, matter)
     _log_passed(transaction, matter, act, matter.workflow.take_passed())
-    known = _OPEN.all(transaction.connection, {"matter": matter.id})
+    known = matter.open_before(transaction)
     _cancel_tasks(transaction, known, standing)
     _save_instance(transaction, matter, act, standing)
     holds = _save_subscriptions(transaction, matter, standing)
-    return (*_open_tasks(transaction, matter, act, known, standing), *holds)
+    opened = _open_tasks(transaction, matter, act, known, standing)
+    return (*opened, *holds)
 
 
 def _save_state(transaction: Transaction, matter: Matter) -> None:
@@ -204,6 +226,7 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing:
     places = (*_places(matter, standing), *calls)
     values["ahead"] = sorted(ahead(matter.definition, places, lambda: matter.workflow.data)) if places else []
     values |= _hold(transaction, matter, standing)
+    save = _MOVE_INSTANCE
     if matter.workflow.finished:
         refusal = _refusal(matter)
         values |= {
@@ -211,8 +234,9 @@ def _save_instance(transaction: Transaction, matter: Matter, act: Act, standing:
             "ended_at": transaction.now,
             "refusal": refusal,
         }
+        save = _END_INSTANCE
     before = {key: getattr(matter.row, key) for key in _MOVES}
-    _SAVE_INSTANCE.run(transaction.connection, {"matter": matter.id, **before, **values})
+    save.run(transaction.connection, {"matter": matter.id, **before, **values})
 
 
 def _refusal(matter: Matter) -> dict[str, object] | None:
@@ -229,12 +253,18 @@ def _refusal(matter: Matter) -> dict[str, object] | None:
 
 
 #: the columns of a matter that a step may move
-_MOVES = ("last_acted_at", "ahead", "held_at", "held_days", "calls", "state", "ended_at", "refusal")
-_SAVE_INSTANCE = Prepared(
+_MOVES = ("last_acted_at", "ahead", "held_at", "held_days", "calls")
+_MOVED = (
     update(process_instance)
     .where(process_instance.c.id == bindparam("matter"))
-    .values(**{key: bindparam(key) for key in _MOVES if key != "refusal"})
-    .values(refusal=bindparam("refusal", type_=NullableJson))
+    .values(**{key: bindparam(key) for key in _MOVES})
+)
+# SQLite writes the index of a column that is set, even to what it was: the state is set only where it changes.
+_MOVE_INSTANCE = Prepared(_MOVED)
+_END_INSTANCE = Prepared(
+    _MOVED.values(
+        state=bindparam("state"), ended_at=bindparam("ended_at"), refusal=bindparam("refusal", type_=NullableJson)
+    )
 )
 
 
@@ -301,9 +331,15 @@ def _open_tasks(
 
 def _queue_times(transaction: Transaction, matter: Matter, still_open: Collection[str], new: Sequence[dict]) -> None:
     """Queue what time will do; the limit of a task that was open before has its job already."""
-    next_due = None if matter.workflow.finished else matter.workflow.next_due
-    begun = {row["id"]: row["warn_at"] for row in new}
-    timers.follow(transaction.connection, matter.id, next_due, still_open, begun)
+    workflow = matter.workflow
+    begun = {row["id"]: row["warn_at"] for row in new if row["warn_at"] is not None}
+    timers.follow_limits(transaction.connection, matter.id, matter.ended_limits(transaction, still_open), begun)
+    next_due = None if workflow.finished else workflow.next_due
+    # Who had no timer and has none has no job either.
+    if matter.next_due or next_due:
+        provisional_day = workflow.provisional_day if next_due else None
+        timers.follow_timer(transaction.connection, matter.id, next_due, provisional_day)
+    matter.settled(next_due)
 
 
 def _sentence(step: str, who: str) -> str:
@@ -313,7 +349,7 @@ def _sentence(step: str, who: str) -> str:
 def open_steps(transaction: Transaction, row: Row) -> tuple[str, ...]:
     """Return where a matter stands, a sentence per open step or held wait."""
     directory = Directory(transaction.connection, row.unit_id, transaction.today)
-    opened = _OPEN.all(transaction.connection, {"matter": row.id})
+    opened = (each for each in tasks_of(transaction.connection, row.id) if each.state == "open")
     subscribed = _SUBSCRIBED.all(transaction.connection, {"matter": row.id})
     return (
         *(_sentence(each.step, directory.title(each.assignee_id, each.lane)) for each in opened),

@@ -17,6 +17,7 @@ from engine.bpmn.form import Form
 from engine.bpmn.lint_levels import Levels
 from engine.bpmn.package import Package
 from engine.bpmn.rule_page import rule_texts
+from engine.bpmn.tidy import scores
 from engine.clock import local_date
 from engine.connectors import REQUIRED_INPUTS
 from engine.errors import InvalidProcess, NotFound
@@ -36,7 +37,7 @@ from engine.store.tables import (
     process_instance,
     register,
 )
-from engine.views import Checked, Contact, Guide, GuideStep, Item, Version
+from engine.views import Checked, Contact, Guide, GuideStep, Item, PictureScore, Version
 from engine.views import Definition as DefinitionView
 from engine.workdays import workdays_between
 
@@ -184,6 +185,10 @@ class Repository:
                 tuple(sorted(loaded.package.files)),
                 _limits(loaded, parameters.reader(connection, None, self._work.clock.today())),
                 pictures.drawn(loaded.facts, call),
+                tuple(
+                    PictureScore(file, each.score, each.passes, each.character, each.sheet)
+                    for file, each in scores(loaded.package)
+                ),
             )
 
     def guide(self, item_id: str, *, unit_id: str, call: str = "") -> Guide:

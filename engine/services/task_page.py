@@ -158,5 +158,7 @@ def _delegate_choices(connection, matter, activity, bars, named, by, blocked) ->
     if blocked and not named:
         return ()
     people = [each for each in delegates(connection, matter, activity, bars, named) if each != by]
+    if not people:
+        return ()
     names = dict(connection.execute(select(person.c.id, person.c.name).where(person.c.id.in_(people))).all())
     return tuple(Choice(each, f"{matter.directory.post_of(each)} {names[each]}".strip()) for each in people)

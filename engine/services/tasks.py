@@ -133,7 +133,7 @@ class Tasks:
         kept = matters.keep_files(self._files, files, self._max_upload()) if files else {}
         with self._work.write() as transaction:
             matter, row = matters.load_of_task(transaction, self._repository, task_id)
-            repeated = _repeated(matter, row, by, form_token)
+            repeated = _repeated(transaction, matter, row, by, form_token)
             if repeated:
                 return repeated
             bars, activity = self._own(transaction, matter, row, by)
@@ -226,7 +226,7 @@ class Tasks:
             "assignee_id": row.assignee_id or by,
         }
         _COMPLETE.run(transaction.connection, done)
-        matter.note_hand(transaction, row.element, row.step, *filter(None, (by, on_behalf_of)))
+        matter.note_hand(transaction, row, *filter(None, (by, on_behalf_of)))
         return Act(by, on_behalf_of, acted_at, submission_id, digest)
 
     def _close(self, transaction: Transaction, row: Row, form_token: str, done: Done) -> None:
@@ -346,14 +346,15 @@ _DONE_BY = ("completed_at", "completed_by", "on_behalf_of", "acted_at", "assigne
 _COMPLETE = Prepared(
     _THIS.values(state="completed", warn_at=None, red_at=None, **{key: bindparam(key) for key in _DONE_BY})
 )
+_SAID = Prepared(select(task.c.answer).where(task.c.id == bindparam("task")))
 _ANSWER = Prepared(_THIS.values(form_token=bindparam("form_token"), answer=bindparam("answer")))
 
 
-def _repeated(matter: Matter, row: Row, by: str, form_token: str) -> Done | None:
+def _repeated(transaction: Transaction, matter: Matter, row: Row, by: str, form_token: str) -> Done | None:
     """Return the answer that this form of this person already had; None for one that is sent for the first time."""
-    if not form_token or row.form_token != form_token or row.completed_by != by or not row.answer:
+    if not form_token or row.form_token != form_token or row.completed_by != by:
         return None
-    said = row.answer
+    said = _SAID.scalar(transaction.connection, {"task": row.id})
     finished, refused = said.get("finished", False), said.get("refused", "")
     return Done(matter.id, matter.row.receipt, row.step, tuple(said["next_steps"]), finished, refused, repeated=True)
 

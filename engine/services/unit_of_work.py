@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import wraps
+from functools import cached_property, wraps
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -59,7 +59,7 @@ class Transaction:
     #: done once everything is kept for good, not at all otherwise
     after_commit: list[Callable[[], None]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def today(self) -> date:
         return local_date(self.now)
 

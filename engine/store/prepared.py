@@ -9,6 +9,7 @@ raised as SQLAlchemy raises them, and whoever listens for statements on the engi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 
 from sqlalchemy import BindParameter, Compiled, Connection, Dialect, Executable, Row, UpdateBase
@@ -97,8 +98,9 @@ class _Sending:
         self._in_order = itemgetter(*names) if positional and len(names) > 1 else None
         self._names = names
         self._positional = positional
-        self._row = result_tuple([name for name, _ in columns])
-        self._found = [(index, process) for index, (_, process) in enumerate(columns) if process]
+        #: by place
+        self._to_convert = [(index, given[name]) for index, name in enumerate(names) if name in given]
+        self.row = _row_maker(columns)
 
     @classmethod
     def of(cls, statement: Executable, dialect: Dialect, given: list[str]) -> _Sending:
@@ -120,21 +122,23 @@ class _Sending:
 
     def bound(self, values: Values) -> tuple | dict:
         """Return the parameters as the driver takes them: in order or by name, converted."""
-        bound = {**self._constants, **values}
-        for name, process in self._given:
-            bound[name] = process(bound[name])
+        known = {**self._constants, **values} if self._constants else values
         if not self._positional:
+            return {**known, **{name: process(known[name]) for name, process in self._given}}
+        bound = self._in_order(known) if self._in_order else tuple(known[name] for name in self._names)
+        if not self._to_convert:
             return bound
-        return self._in_order(bound) if self._in_order else tuple(bound[name] for name in self._names)
-
-    def row(self, found: Sequence[object]) -> Row:
-        """Return a row of the driver with its values converted."""
-        if not self._found:
-            return self._row(found)
-        converted = list(found)
-        for index, process in self._found:
+        converted = list(bound)
+        for index, process in self._to_convert:
             converted[index] = process(converted[index])
-        return self._row(converted)
+        return tuple(converted)
+
+
+def _row_maker(columns: Sequence[tuple[str, _Processor | None]]) -> Callable[[Sequence[object]], Row]:
+    """Return what makes a row of SQLAlchemy, its values converted, out of one of the driver."""
+    metadata, _, places = result_tuple([name for name, _ in columns]).args
+    processors = [process for _, process in columns]
+    return partial(Row, metadata, processors if any(processors) else None, places)
 
 
 def _constants(
@@ -159,10 +163,8 @@ def _send(connection: Connection, text: str, bound: object, *, many: bool = Fals
     if not connection.in_transaction():
         connection.begin()
     cursor = connection.connection.cursor()
-    listening = connection.engine.dispatch.before_cursor_execute
-    if listening:
-        for listener in listening:
-            listener(connection, cursor, text, bound, None, many)
+    for listener in connection.engine.dispatch.before_cursor_execute:
+        listener(connection, cursor, text, bound, None, many)
     try:
         (cursor.executemany if many else cursor.execute)(text, bound)
     except connection.dialect.loaded_dbapi.Error as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from engine.store.faults import wrapped
 
 #: a writer that meets a lock waits this long before it gives up; a person waits no longer for a page
 BUSY_SECONDS = 10
+#: pages of 4 KB in the journal until they are moved into the file: a step writes some 25, mostly the same ones
+CHECKPOINT_PAGES = 4_000
 #: execution option of a connection that will write
 WRITES = "sihua_write"
 
@@ -22,7 +25,9 @@ def open_sqlite(url: URL, to_json: Callable[[object], str]) -> Engine:
     """Open, or make, the database file."""
     # isolation_level None: the driver must not begin transactions of its own before ours.
     connecting = {"timeout": BUSY_SECONDS, "isolation_level": None}
-    engine = create_engine(url, json_serializer=to_json, connect_args=connecting)
+    # The decoder itself: json.loads looks each time for the encoding of a text that has none.
+    from_json = json.JSONDecoder().decode
+    engine = create_engine(url, json_serializer=to_json, json_deserializer=from_json, connect_args=connecting)
     if url.database and url.database != ":memory:":
         _stay_with_the_file(engine, Path(url.database))
 
@@ -32,6 +37,7 @@ def open_sqlite(url: URL, to_json: Callable[[object], str]) -> Engine:
         cursor.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
         cursor.execute("pragma journal_mode = wal")
         cursor.execute("pragma synchronous = full")
+        cursor.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
         cursor.execute("pragma foreign_keys = on")
         cursor.close()
 

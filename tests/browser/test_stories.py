@@ -123,6 +123,7 @@ def test_six_persons_take_one_matter_from_the_request_to_the_seal(visit: Visit):
     cadre.open("用印")
     cadre.sees_diagram()
     cadre.sees("可以起用")
+    cadre.sees("在 A3 纸上字高")
     cadre.keep_picture("story-6-designer")
 
     look_up(villager, receipt)
@@ -373,7 +374,8 @@ def test_the_verdict_of_a_meeting_stands_there_while_the_figures_are_filled_in(v
     expect(clerk.page.locator("#ballot .say")).to_have_text("够法定人数：实到 27 人，要 20 人。")
     expect(clerk.page.locator("#ballot .seats .need")).to_have_count(1)
     clerk.give("签到表", photograph())
-    clerk.page.locator("[data-decides]").click()
+    with clerk.page.expect_navigation():
+        clerk.page.locator("[data-decides]").click()
     clerk.go("/tasks")
     clerk.open("表决计票")
     address = clerk.page.url
@@ -385,6 +387,7 @@ def test_the_verdict_of_a_meeting_stands_there_while_the_figures_are_filled_in(v
     plain = visit(390, scripts=False)
     plain.become(CLERK)
     plain.go(address)
+    plain.choose("表决了")
     for label, number in (("投票时在场", "27"), ("同意", "21"), ("反对", "6"), ("弃权（含废票）", "0")):
         plain.page.get_by_role("textbox", name=label, exact=True).fill(number)
     plain.press("重新核算")

@@ -56,7 +56,9 @@ class Visitor:
         if not button.is_visible():
             # People of other places are folded away.
             self.page.locator("details", has=button).locator("summary").click()
-        button.click()
+        # A page that is left before the answer has come leaves the session behind, too.
+        with self.page.expect_navigation():
+            button.click()
 
     def follow(self, text: str) -> None:
         """Follow the link that says so."""

@@ -32,13 +32,9 @@ REPRESENTATIVE = {
         "cell negated: Rule_blank true",
         "option removed: seal_register kind loan",
         "limit changed: Task_countersign",
+        'bound shifted: Rule_small_contract <= param("seal.contract_max")',
     ),
-    "A01_dev_plan": (
-        "condition negated: Flow_noticed_resolution",
-        "separate removed: Task_confirm from Task_vote",
-        'bound shifted: Rule_verdict_Q3 param("vote.thirds.of") * tally.yes > param("vote.thirds.share") * tally.base',
-        "date moved: Catch_end",
-    ),
+    "S02_suggestion_collection": ("date moved: Wait_close",),
 }
 
 

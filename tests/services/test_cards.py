@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from engine.clock import LOCAL
+from engine.process_engine import PROCESSES
 from engine.store.tables import card, job, notification, parameter, process_instance, task
 from tests.services.drawn import data_of, enforce, item, jobs
 
@@ -68,7 +69,8 @@ def test_a_step_done_in_time_earns_nothing(county):
     assert cards(county) == []
 
 
-def test_a_second_yellow_in_the_same_matter_is_red_at_once_unless_the_first_was_voided(county):
+def test_a_second_yellow_in_the_same_matter_is_red_by_the_drawn_table_unless_the_first_was_voided(county):
+    county.engine.repository.deploy(PROCESSES / "S03_card")
     for voided in (False, True):
         county.clock.at = datetime(2026, 3, 16, 9, tzinfo=LOCAL)
         matter = county.ask()

@@ -145,6 +145,12 @@ def test_a_deployment_is_written_into_the_countys_chain(county, drawing):
     assert (last[0], last[5], last[9]["item"]) == (county.people.unit("示范县"), county.people.id("郑图南"), item.id)
 
 
+def test_a_definition_says_how_good_its_pictures_are(county):
+    (score,) = county.engine.repository.definition("seal_use").scores
+    assert (score.file, score.passes, score.sheet) == ("seal_use.bpmn", True, "A3")
+    assert 80 <= score.score <= 100 and 2.5 <= score.character < 10
+
+
 def test_the_guide_names_who_how_and_until_when(county):
     guide = county.engine.repository.guide("seal_use", unit_id=county.people.unit("石桥村"))
     assert (guide.first.name, guide.promise) == ("李文清", "5 个工作日")

@@ -15,6 +15,9 @@ from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, facts_in
 from engine.bpmn.feasibility import Sources
 from engine.bpmn.form import Form, FormError
+from engine.bpmn.layout.picture import Picture
+from engine.bpmn.layout.quality import Quality
+from engine.bpmn.layout.scene import Scene, rate_all, read_scenes
 from engine.bpmn.lifting import links_of
 from engine.bpmn.normal_form import normalise
 from engine.bpmn.package import Package
@@ -73,6 +76,7 @@ _KINDS = {
     "association": "关联线",
     "dataObjectReference": "数据对象",
     "dataObject": "数据对象",
+    "childLaneSet": "第二层泳道",
     "collaboration": "协作图",
     "definitions": "流程图",
 }
@@ -177,6 +181,8 @@ class Diagram:
     file: str
     root: etree._Element
     subject: Subject = field(repr=False)
+    #: the paper its picture must be legible on
+    sheet: str = "A3"
 
     def at(self, element: etree._Element, message: str, hint: str) -> Place:
         """Say something about an element; what has no id is shown at the element around it."""
@@ -338,6 +344,16 @@ class Diagram:
     def refusals(self) -> list[Refusal]:
         """What the engine does not carry out as drawn, in the normalised diagram."""
         return list(refusals(self.normalised.getroot()))
+
+    @cached_property
+    def scenes(self) -> list[Scene]:
+        """Every picture of the file with what it shows."""
+        return read_scenes(self.root)
+
+    @cached_property
+    def pictures(self) -> list[tuple[Picture, Quality]]:
+        """Every picture that is drawn, with what it is worth."""
+        return rate_all(self.scenes, self.sheet)
 
     @cached_property
     def facts(self) -> ProcessFacts | FactsError | None:

@@ -139,29 +139,32 @@ class Picture {
     return { width: this.sheet.clientWidth, height: this.sheet.clientHeight - MARK_STRIP };
   }
 
-  get widthScale() {
-    return (this.room.width - 2 * MARGIN) / this.bounds.width;
+  get highest() {
+    return Math.max(320, window.innerHeight * HIGHEST_SHARE);
   }
 
-  // The largest picture that fits the width; where its text would be too small, a readable part of it.
+  get wholeScale() {
+    const high = (this.highest - 2 * MARGIN - MARK_STRIP) / this.bounds.height;
+    return Math.min((this.room.width - 2 * MARGIN) / this.bounds.width, high);
+  }
+
+  // The largest picture that is seen at once; where its text would be too small, a readable part of it.
   openReadable() {
-    const scale = Math.min(LARGEST_SCALE, Math.max(this.widthScale, READABLE_SIZE / TEXT_SIZE));
+    const scale = Math.min(LARGEST_SCALE, Math.max(this.wholeScale, READABLE_SIZE / TEXT_SIZE));
     this.open(scale, this.frame.dataset.fit === 'whole' ? 'openWhole' : 'openReadable');
   }
 
   openWhole() {
-    this.open(Math.min(LARGEST_SCALE, this.widthScale), 'openWhole');
+    this.open(Math.min(LARGEST_SCALE, this.wholeScale), 'openWhole');
   }
 
   open(scale, view) {
     this.view = view;
-    const highest = Math.max(320, window.innerHeight * HIGHEST_SHARE);
     const wanted = this.bounds.height * scale + 2 * MARGIN + MARK_STRIP;
-    this.sheet.style.height = `${Math.round(Math.min(wanted, highest))}px`;
+    this.sheet.style.height = `${Math.round(Math.min(wanted, this.highest))}px`;
     this.canvas.resized();
     this.show(scale, this.start(scale));
-    const whole = scale <= this.widthScale + 0.001 && wanted <= highest;
-    this.frame.classList.toggle('is-partial', !whole);
+    this.frame.classList.toggle('is-partial', scale > this.wholeScale + 0.001);
   }
 
   // The corner of the diagram that is shown top left: around the element in focus, never beyond the picture.

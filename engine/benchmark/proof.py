@@ -164,9 +164,9 @@ class _Drawn:
             for number, (node, lane) in enumerate(self.lanes.items())
         )
         edges = "".join(
-            f'<bpmndi:BPMNEdge id="edge_{flow}" bpmnElement="{flow}"><di:waypoint x="1" y="1" />'
-            '<di:waypoint x="9" y="9" /></bpmndi:BPMNEdge>'
-            for flow in self.flows
+            f'<bpmndi:BPMNEdge id="edge_{flow}" bpmnElement="{flow}"><di:waypoint x="0" y="{400 + 20 * number}" />'
+            f'<di:waypoint x="900" y="{400 + 20 * number}" /></bpmndi:BPMNEdge>'
+            for number, flow in enumerate(self.flows)
         )
         plane = f'<bpmndi:BPMNPlane id="plane" bpmnElement="{id}">{shapes}{edges}</bpmndi:BPMNPlane>'
         return f'<bpmndi:BPMNDiagram id="diagram">{plane}</bpmndi:BPMNDiagram>'

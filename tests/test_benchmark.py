@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from engine.benchmark import Row, floor, packages, steps
+from engine.benchmark import Row, floor, packages, proof, steps
 from engine.benchmark.county import BenchCounty
+from engine.bpmn.facts import read_facts
+from engine.bpmn.lint import lint
 
 
 @pytest.fixture
@@ -52,6 +54,16 @@ def test_the_bare_engine_walks_the_same_steps():
         floor._complete(spiff_task, values)
     assert set(names) == set(packages.STEPS)
     assert len(names) == len(packages.STEPS) + 2
+
+
+@pytest.mark.parametrize(("package", "nodes"), [(proof.forty_nodes(), 40), (proof.branches(17, 3), 55)])
+def test_what_is_linted_for_its_cost_is_a_valid_item(package, nodes):
+    assert [found for found in lint(package, proof.WORLD) if found.severity == "error"] == []
+    assert len(read_facts(package).activities) == nodes
+
+
+def test_the_cost_of_lint_has_a_target_for_each_item():
+    assert proof.costs().keys() == proof.TARGETS_MS.keys()
 
 
 @pytest.mark.parametrize(

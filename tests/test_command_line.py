@@ -22,10 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 E01 = PROCESSES / "E01_seal_use"
 INIT = ("--county", "青禾县", "--administrator", "温知序", "--login", "Admin")
 FINDING = {
-    "rule", "aliases", "severity", "file", "source", "line", "element", "name", "message", "hint", "fixable",
-}  # fmt: skip
+    "rule", "aliases", "severity", "file", "source", "line", "element", "name", "message", "hint", "fixable", "path"}  # fmt: skip
 ROW = {"name", "value", "unit", "target"}
-COMMANDS = ("serve", "worker", "init", "lint", "deploy", "scenarios", "verify", "bench")
+COMMANDS = "serve worker init lint tidy outline scaffold deploy scenarios verify bench".split()
 
 
 def sihua(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

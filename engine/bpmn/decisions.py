@@ -305,7 +305,7 @@ class _Reader:
 
     def parsed(self, holder: etree._Element, parse_text: Callable[[str], Parsed], where: str) -> Parsed:
         element = self.child(holder, "text")
-        text = "" if element is None else str(element.xpath("string()"))
+        text = "" if element is None else (str(element.xpath("string()")) if len(element) else element.text or "")
         try:
             return parse_text(text)
         except ExpressionError as error:
@@ -319,10 +319,10 @@ class _Reader:
                 raise DecisionError(f"表达式语言 {language} 不支持，只能用 FEEL", _line(element))
 
     def children(self, element: etree._Element, tag: str) -> list[etree._Element]:
-        return element.findall(f"{{{self.namespace}}}{tag}")
+        return list(element.iterchildren(f"{{{self.namespace}}}{tag}"))
 
     def child(self, element: etree._Element, tag: str) -> etree._Element | None:
-        return element.find(f"{{{self.namespace}}}{tag}")
+        return next(element.iterchildren(f"{{{self.namespace}}}{tag}"), None)
 
 
 def _check(table: DecisionTable) -> None:

@@ -14,7 +14,7 @@ from engine.bpmn.document import BPMN, XmlRefused, read_xml
 from engine.bpmn.expressions import Expression
 from engine.bpmn.gateways import ProcessSpec
 from engine.bpmn.lifting import DRAWN_ID, NODES, lift
-from engine.bpmn.normal_form import REFERENCES, normalise
+from engine.bpmn.normal_form import REFERENCES, normalise, referring
 from engine.bpmn.refusals import refusals
 from engine.errors import EngineError
 
@@ -52,15 +52,21 @@ class Specs:
     expressions: Mapping[str, Expression]
 
 
-def load_specs(package: Package, decisions: Collection[str] = ()) -> Specs:
+def load_specs(
+    package: Package, decisions: Collection[str] = (), accepted: Mapping[str, etree._ElementTree] | None = None
+) -> Specs:
     """Return the specs of the package's process in force; ``decisions`` are the ids of its decision tables.
 
-    Raises DialectError, or XmlRefused for a file that is no proper XML.
+    ``accepted`` are its diagrams by file where the caller has normalised them and nothing in them is refused; they are
+    changed. Raises DialectError, or XmlRefused for a file that is no proper XML.
     """
     parser = DiagramParser(set(decisions))
-    trees = {name: _read(name, data) for name, data in package.files.items() if name.endswith(".bpmn")}
+    trees = accepted
+    if trees is None:
+        trees = {name: _accepted(name, data) for name, data in package.files.items() if name.endswith(".bpmn")}
     for name, tree in trees.items():
-        translate(tree, name)
+        _keep_apart(tree.getroot(), name)
+        lift(tree.getroot())
     _refuse_missing_calls(trees)
     try:
         for name, tree in trees.items():
@@ -80,26 +86,27 @@ def load_specs(package: Package, decisions: Collection[str] = ()) -> Specs:
     return specs
 
 
-def translate(tree: etree._ElementTree, file: str = "") -> etree._ElementTree:
-    """Lift, in place, what is legal BPMN but lost on SpiffWorkflow, and refuse the rest of what it would drop."""
+def _accepted(file: str, data: bytes) -> etree._ElementTree:
+    """Read a diagram and refuse what SpiffWorkflow would drop."""
+    tree = _read(file, data)
     root = tree.getroot()
     normalise(root)
     for node, message in refusals(root):
         place = node if node.get("id") else node.getparent()
         place = node if place is None else place
         raise DialectError(message, file=file, element=place.get("id") or "", line=node.sourceline or 0)
-    _keep_apart(root, file)
-    lift(root)
     return tree
 
 
 def _keep_apart(root: etree._Element, file: str) -> None:
     """Let each file declare messages and errors of its own: SpiffWorkflow has one list for all, the last one wins."""
-    for attribute, tag in REFERENCES.items():
+    for tag in REFERENCES.values():
         for declared in root.iterchildren(_B + tag):
             declared.set("id", f"{file} {declared.get('id')}")
-        for node in root.xpath(f"//*[@{attribute}]"):
-            node.set(attribute, f"{file} {node.get(attribute)}" if node.get(attribute) else "")
+    for node in referring(root):
+        for attribute in REFERENCES:
+            if node.get(attribute) is not None:
+                node.set(attribute, f"{file} {node.get(attribute)}" if node.get(attribute) else "")
 
 
 def _read(name: str, data: bytes) -> etree._ElementTree:

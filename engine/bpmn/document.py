@@ -27,6 +27,15 @@ _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 # Some exporters write the declaration of a text in memory over a file that is UTF-8.
 _FALSE_UTF16 = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']utf-?(16|32)""", re.IGNORECASE)
 
+# In these bytes a DOCTYPE can only be written as it is: UTF-8 by its first line, or by saying nothing.
+_PLAIN_UTF8 = re.compile(
+    rb"""(\xef\xbb\xbf)?\s*<([^?]|\?xml\s+version\s*=\s*["']1\.0["'](\s+encoding\s*=\s*["']utf-8["'])?"""
+    rb"""(\s+standalone\s*=\s*["'](yes|no)["'])?\s*\?>)""",
+    re.IGNORECASE,
+)
+_COUNT = etree.XPath("count(//*)")
+_TOO_DEEP = etree.XPath("boolean(" + "/*" * (MAX_DEPTH + 1) + ")")
+
 _ENCODING_ERRORS = {
     etree.ErrorTypes.ERR_UNKNOWN_ENCODING,
     etree.ErrorTypes.ERR_UNSUPPORTED_ENCODING,
@@ -85,13 +94,18 @@ def read_xml(data: bytes) -> etree._ElementTree:
         raise XmlRefused("size-limit", f"文件太大，最多 {MAX_SIZE:,} 字节。")
     _refuse_other_formats(data)
     try:
-        etree.fromstring(data, _parser(_DoctypeGuard(data)))
+        if _may_have_doctype(data):
+            etree.fromstring(data, _parser(_DoctypeGuard(data)))
         root = etree.fromstring(data, _parser())
     except etree.XMLSyntaxError as error:
         raise _refusal(error) from error
     _refuse_xinclude(root)
     _refuse_depth_and_width(root)
     return root.getroottree()
+
+
+def _may_have_doctype(data: bytes) -> bool:
+    return b"<!DOCTYPE" in data or b"\0" in data or _PLAIN_UTF8.match(data) is None
 
 
 def _parser(target: _DoctypeGuard | None = None) -> etree.XMLParser:
@@ -129,6 +143,8 @@ def _refuse_xinclude(root: etree._Element) -> None:
 
 
 def _refuse_depth_and_width(root: etree._Element) -> None:
+    if _COUNT(root) <= MAX_ELEMENTS and not _TOO_DEEP(root):
+        return
     depth = count = 0
     for event, element in etree.iterwalk(root, events=("start", "end")):
         depth += 1 if event == "start" else -1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -36,17 +36,18 @@ class FactsError(EngineError):
 
 def read_all_facts(package: Package) -> ProcessFacts:
     """Return the facts of the package's main diagram with those of every called one; raises as read_facts does."""
-    diagrams = [name for name in package.files if name.endswith(".bpmn") and name != package.main]
-    main, called = read_facts(package), tuple(read_facts(package, name) for name in diagrams)
-    apart = _hands_of_callers(package)
+    roots = {name: read_xml(data).getroot() for name, data in package.files.items() if name.endswith(".bpmn")}
+    main = facts_in(roots[package.main], package)
+    called = tuple(facts_in(root, package, name) for name, root in roots.items() if name != package.main)
+    apart = _hands_of_callers(roots.values())
     return replace(_kept_apart(main, apart), called=tuple(_kept_apart(each, apart) for each in called))
 
 
-def _hands_of_callers(package: Package) -> Mapping[str, tuple[str, ...]]:
+def _hands_of_callers(roots: Iterable[etree._Element]) -> Mapping[str, tuple[str, ...]]:
     """Return step → steps whose hands a caller keeps out of it: only the caller knows what was decided before."""
     apart: dict[str, tuple[str, ...]] = {}
-    for name in (each for each in package.files if each.endswith(".bpmn")):
-        for fact in read_xml(package.files[name]).getroot().iter(f"{{{POWER}}}separate"):
+    for root in roots:
+        for fact in root.iter(f"{{{POWER}}}separate"):
             for step in _words(fact.get("of", "")):
                 apart[step] = tuple(dict.fromkeys((*apart.get(step, ()), *_words(fact.get("from", "")))))
     return apart
@@ -70,7 +71,11 @@ def read_facts(package: Package, file: str | None = None) -> ProcessFacts:
     :raises FactsError: there is no process, or a limit is not written like one.
     :raises XmlRefused: the file is no XML.
     """
-    root = read_xml(package.files[file or package.main]).getroot()
+    return facts_in(read_xml(package.files[file or package.main]).getroot(), package, file)
+
+
+def facts_in(root: etree._Element, package: Package, file: str | None = None) -> ProcessFacts:
+    """Return the facts of a diagram that is read already; otherwise as ``read_facts``."""
     process = _main_process(root, PurePosixPath(file).parent.name if file else package.id)
     folder = PurePosixPath(file).parent.as_posix() if file else ""
     diagram = _Diagram(root, process, folder)
@@ -245,7 +250,7 @@ def _flow(element: etree._Element) -> Flow:
 
 
 def _kind(node: etree._Element) -> str:
-    return etree.QName(node).localname
+    return node.tag.rpartition("}")[2]
 
 
 def _form(node: etree._Element, folder: str) -> str:

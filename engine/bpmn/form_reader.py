@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import NoReturn
 
 import orjson
@@ -27,6 +28,8 @@ _MAX_COMPONENTS = 200
 _MAX_GROUPS = 5
 _MAX_DECIMALS = 10
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}(\.[A-Za-z_][A-Za-z0-9_]{0,59}){0,4}")
+#: what components are known by, as it is written in the file
+_NAMED = re.compile(r'"(id|key|label)"\s*:\s*("(?:[^"\\]|\\.)*")')
 _VALIDATIONS = {"required", "min", "max", "minLength", "maxLength", "pattern", "validationType"}
 #: settings of form-js that would change what is asked; the server does not follow them
 _UNSUPPORTED = ("disabled", "readonly", "valuesKey", "valuesExpression", "disallowPassedDates")
@@ -287,10 +290,19 @@ class _Reader:
         for name in ("id", "key", "label"):
             value = component.get(name)
             for written in _ways_to_write(value) if isinstance(value, str) and value else ():
-                found = re.search(rf'"{name}"\s*:\s*{re.escape(written)}', self._lines)
-                if found:
-                    return self._lines.count("\n", 0, found.start()) + 1
+                if found := self._places.get((name, written)):
+                    return found
         return 1
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[str, str], int]:
+        """Name and text as it is written → the line where they stand first."""
+        places: dict[tuple[str, str], int] = {}
+        line, read = 1, 0
+        for found in _NAMED.finditer(self._lines):
+            line, read = line + self._lines.count("\n", read, found.start()), found.start()
+            places.setdefault((found[1], found[2]), line)
+        return places
 
 
 def _ways_to_write(value: str) -> Iterable[str]:

@@ -92,7 +92,7 @@ class Levels:
     def _asked(self, rule: Rule) -> Level | None:
         if rule.id in self.said:
             return self.said[rule.id]
-        asked = [self.said[name] for name in rule.aliases if name in self.said]
+        asked = [self.said[name] for name in rule.aliases if name in self.said] if self.said else []
         return max(asked, key=_ORDER.index, default=None)
 
 

@@ -6,18 +6,22 @@ import copy
 
 from lxml import etree
 
-from engine.bpmn.document import BPMN, CAMUNDA
+from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA
 
 _B = f"{{{BPMN}}}"
 _C = f"{{{CAMUNDA}}}"
 
 #: attribute → what it refers to; XML Schema allows a prefix before these
 REFERENCES = {"messageRef": "message", "signalRef": "signal", "errorRef": "error", "escalationRef": "escalation"}
-_PREFIXED = (*REFERENCES, "attachedToRef", "calledElement", "processRef", "dataObjectRef", "default")
-_BOOLEANS = (
-    "isExecutable cancelActivity isInterrupting triggeredByEvent isSequential testBefore parallelMultiple "
-    "instantiate isForCompensation isClosed"
-).split()
+_PREFIXED = frozenset((*REFERENCES, "attachedToRef", "calledElement", "processRef", "dataObjectRef", "default"))
+_BOOLEANS = frozenset(
+    (
+        "isExecutable cancelActivity isInterrupting triggeredByEvent isSequential testBefore parallelMultiple "
+        "instantiate isForCompensation isClosed"
+    ).split()
+)
+#: everything that refers to a message, a signal, an error or an escalation
+referring = etree.XPath(f"//*[{' or '.join(f'@{name}' for name in REFERENCES)}]")
 #: elements whose text is a name, a reference or an expression: white space around it is the editor's
 _TEXTS = [
     _B + tag
@@ -38,6 +42,10 @@ def normalise(root: etree._Element) -> None:
     """Change a tree in place to mean the same: names for what has none, references resolved, nothing said twice."""
     # A comment inside an expression would end its text for SpiffWorkflow.
     etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    # Where a shape lies changes nothing of what happens, and the picture is half of the file.
+    for picture in [*root.iterchildren(f"{{{BPMNDI}}}BPMNDiagram")]:
+        if next(picture.iter(f"{_B}*"), None) is None:
+            root.remove(picture)
     for node in root.iter(f"{_B}*"):
         _write_plainly(node)
     for node in root.iter(*_TEXTS):
@@ -56,7 +64,7 @@ class Ids:
     """The ids in use in a file, so that what is added gets another."""
 
     def __init__(self, root: etree._Element) -> None:
-        self._taken = set(root.xpath("//@id"))
+        self._taken = {node.get("id") for node in root.iter(etree.Element)}
 
     def unused(self, wanted: str) -> str:
         """Return ``wanted``, or the first of ``wanted_2``, ``wanted_3`` … that is free, and take it."""
@@ -69,14 +77,14 @@ class Ids:
 
 
 def _write_plainly(node: etree._Element) -> None:
-    for name in _BOOLEANS:
-        if node.get(name) is not None:
-            text = node.get(name).strip()
+    for name, value in node.attrib.items():
+        if name in _BOOLEANS:
+            text = value.strip()
             node.set(name, {"1": "true", "0": "false"}.get(text, text))
-    for name in _PREFIXED:
-        prefix, colon, rest = node.get(name, "").strip().rpartition(":")
-        if colon and prefix in node.nsmap:
-            node.set(name, rest)
+        elif ":" in value and name in _PREFIXED:
+            prefix, _, rest = value.strip().rpartition(":")
+            if prefix in node.nsmap:
+                node.set(name, rest)
 
 
 def _name_flows(root: etree._Element, ids: Ids) -> None:
@@ -107,13 +115,14 @@ def _declare(root: etree._Element) -> None:
 
     The reference itself is the name both sides agree on. A message or error needs more: the outside must know it.
     """
+    referrers = referring(root)
     for attribute, tag in REFERENCES.items():
         declared = {each.get("id"): each for each in root.iterchildren(_B + tag)}
         for node in declared.values():
             if node.get("name") is None and node.get("id"):
                 node.set("name", node.get("id"))
         if tag in ("signal", "escalation"):
-            for id in dict.fromkeys(root.xpath(f"//*[@{attribute}]/@{attribute}")):
+            for id in dict.fromkeys(node.get(attribute) for node in referrers):
                 if id and id not in declared:
                     root.insert(0, etree.Element(_B + tag, id=id, name=id))
     for escalation in root.iterchildren(_B + "escalation"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 #: characters a text with a pattern may have at most, whatever the form allows
 MAX_MATCHED = 200
@@ -17,6 +18,7 @@ class PatternError(ValueError):
     """The pattern is refused; the text is a Chinese sentence."""
 
 
+@lru_cache(maxsize=1024)
 def compile_pattern(text: str) -> re.Pattern[str]:
     """Compile a pattern of a form, which is untrusted: Python's matcher can take for ever over ``(a+)+$``.
 

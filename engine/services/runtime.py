@@ -191,23 +191,21 @@ class Runtime:
 
 
 def _is_done(connection: Connection, definition: Deployed, row: Row, message: str, note: str, kept: Kept) -> bool:
-    """Tell whether the applicant's last message was this very one: a second tap on its button."""
+    """Tell whether the applicant has sent this very message: a second tap on its button."""
     if message == "withdraw":
         return row.state == "withdrawn"
-    last = connection.execute(
-        select(submission.c.element, submission.c.data)
-        .where(submission.c.instance_id == row.id, submission.c.task_id.is_(None))
-        .order_by(submission.c.at.desc(), submission.c.id.desc())
-        .limit(1)
-    ).one_or_none()
-    if last is None or definition.facts.activity(last.element).message != message:
-        return False
+    handed_in = connection.execute(
+        select(submission.c.element, submission.c.data).where(
+            submission.c.instance_id == row.id, submission.c.task_id.is_(None)
+        )
+    ).all()
+    sent = [each for each in handed_in if definition.facts.activity(each.element).message == message]
     brought = select(attachment.c.sha256).where(
-        attachment.c.instance_id == row.id, attachment.c.element == last.element
+        attachment.c.instance_id == row.id, attachment.c.element.in_({each.element for each in sent})
     )
     there = set(connection.scalars(brought))
     same = there.issuperset(file.sha256 for files in kept.values() for _, file in files)
-    return same and last.data.get("note") == note.strip()[:500]
+    return same and any(each.data.get("note") == note.strip()[:500] for each in sent)
 
 
 def _check_may_start(definition: Deployed, directory: Directory, by: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -18,6 +19,8 @@ from tests.bpmn.random_processes import RandomProcess
 WALKS = 6
 #: how often a counter-example is tried: what is not on it is answered at random
 TRIES = 8
+#: random processes of one full test
+BATCH = 400
 WARNINGS = {"terminate-kills-parallel-branch"}
 
 
@@ -46,7 +49,9 @@ def disagreements(seed: int, seen: Counter) -> list[str]:
         for number in range(WALKS):
             wrong += walked(Walk(definition, made, Random(seed * WALKS + number)), made, proof.flaws)
     wrong += [
-        f"{flaw.rule} at {flaw.node} is not to be seen" for flaw in proof.flaws if not shown(definition, made, flaw)
+        f"{flaw.rule} at {flaw.node} is not to be seen"
+        for flaw in proof.flaws
+        if not shown(definition, made, flaw) and not ("unbounded" in rules and out_of_reach(definition, made, flaw))
     ]
     return [f"process {seed}: {each}" for each in wrong]
 
@@ -74,6 +79,19 @@ def shown(definition: Definition, made: RandomProcess, flaw: Flaw) -> bool:
     return any(_shows(Walk(definition, made, Random(number), flaw.path), flaw) for number in range(TRIES))
 
 
+def out_of_reach(definition: Definition, made: RandomProcess, flaw: Flaw) -> bool:
+    """Tell whether the place of a flaw lies behind a part that never ends: what is told there is told for when it does.
+
+    The prover does not look further into a part whose tokens grow without bound, and goes on behind it.
+    """
+    walks = [Walk(definition, made, Random(number), flaw.path) for number in range(TRIES)]
+    for walk in walks:
+        walk.follow(flaw.path)
+    # Flows are called <source>_<target>.
+    started = [id for id in flaw.path[: flaw.path.index(flaw.node.id)] if id.startswith("start") and "_" not in id]
+    return not any(started[-1] in walk.passed for walk in walks)
+
+
 def _shows(walk: Walk, flaw: Flaw) -> bool:
     walk.follow(flaw.path)
     if flaw.rule in ("lack-of-sync", "unbounded", "improper-completion"):
@@ -98,9 +116,14 @@ def test_prover_and_engine_agree_on_random_processes():
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("batch", range(20))
-def test_prover_and_engine_agree_on_many_random_processes(batch: int):
+@pytest.mark.parametrize("first", range(1_000, 17_000, BATCH))
+def test_prover_and_engine_agree_on_many_random_processes(
+    first: int, record_testsuite_property: Callable[[str, object], None]
+):
+    """At least 10,000 processes that the engine takes, over all batches; each batch ends within three minutes."""
     seen: Counter = Counter()
-    wrong = [each for seed in range(1_000 + batch * 700, 1_700 + batch * 700) for each in disagreements(seed, seen)]
-    assert wrong == []
-    assert seen.total() - seen["refused"] >= 500
+    wrong = [each for seed in range(first, first + BATCH) for each in disagreements(seed, seen)]
+    record_testsuite_property(f"compared from {first}", BATCH - seen["refused"])
+    record_testsuite_property(f"found from {first}", dict(seen))
+    assert wrong == [], f"{BATCH - seen['refused']} processes compared, {len(wrong)} disagreements"
+    assert BATCH - seen["refused"] >= BATCH * 5 // 8

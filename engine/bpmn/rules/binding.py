@@ -200,9 +200,7 @@ def messages_are_named(diagram: Diagram) -> Iterator[Place]:
 @rule("error-ref")
 def refusals_have_a_reason(diagram: Diagram) -> Iterator[Place]:
     """An error end says by its code why the matter was refused."""
-    for definition in diagram.elements:
-        if kind(definition) != "errorEventDefinition":
-            continue
+    for definition in diagram.drawn("errorEventDefinition"):
         owner, reference = definition.getparent(), definition.get("errorRef", "")
         error = diagram.declared("error", reference)
         if error is None and (reference or kind(owner) == "endEvent"):
@@ -230,9 +228,7 @@ def called_processes_are_there(diagram: Diagram) -> Iterator[Place]:
 @rule("timer-invalid")
 def timers_can_be_read(diagram: Diagram) -> Iterator[Place]:
     """A timer says once, in ISO 8601 or as an expression, when it fires."""
-    for definition in diagram.elements:
-        if kind(definition) != "timerEventDefinition":
-            continue
+    for definition in diagram.drawn("timerEventDefinition"):
         owner = definition.getparent()
         times = [child for child in definition.iterchildren(bpmn("*")) if kind(child) in _TIMERS]
         if len(times) != 1 or not (times[0].text or "").strip():

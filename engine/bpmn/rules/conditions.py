@@ -68,9 +68,9 @@ def _conditions(subject: Subject) -> Iterator[Written]:
 @rule("timer-too-fast", "warning")
 def timers_leave_time(diagram: Diagram) -> Iterator[Place]:
     """A wait of seconds is over before anybody can have done anything."""
-    for element in diagram.elements:
+    for element in diagram.drawn("timeDuration"):
         text = (element.text or "").strip().removeprefix("=").strip()
-        if kind(element) == "timeDuration" and text and _is_short(text):
+        if text and _is_short(text):
             owner = element.getparent().getparent()
             message = f"{title(owner)}的时间“{(element.text or '').strip()}”不到一分钟，谁也来不及办。"
             yield diagram.at(element, message, "请写按天算的时长，例如 P3D 或 =due(3)。")
@@ -88,9 +88,9 @@ def _is_short(text: str) -> bool:
 @rule("loop-cardinality-invalid")
 def repetitions_are_counted(diagram: Diagram) -> Iterator[Place]:
     """How often a step is repeated is a whole number from 1, or an expression that gives one."""
-    for element in diagram.elements:
+    for element in diagram.drawn("loopCardinality"):
         text = (element.text or "").strip()
-        if kind(element) != "loopCardinality" or _is_count(text):
+        if _is_count(text):
             continue
         message = f"{title(_owner(element))}要重复的次数“{text}”不是从 1 起的整数。"
         yield diagram.at(element, message, "请写整数，例如 2，或者写算得出整数的表达式，例如 count(signers)。")
@@ -112,8 +112,8 @@ def _is_positive(value: object) -> bool:
 @rule("multi-instance-unbounded")
 def repetitions_are_bounded(diagram: Diagram) -> Iterator[Place]:
     """A repeated step says for whom or how often: otherwise nobody knows when it is done."""
-    for element in diagram.elements:
-        if kind(element) != "multiInstanceLoopCharacteristics" or element.get(camunda("collection")):
+    for element in diagram.drawn("multiInstanceLoopCharacteristics"):
+        if element.get(camunda("collection")):
             continue
         if not {"loopCardinality", "loopDataInputRef"} & {kind(child) for child in element.iterchildren(bpmn("*"))}:
             message = f"{title(_owner(element))}要重复办，却没有写办几次、给谁办。"

@@ -253,8 +253,7 @@ def answers_are_read(subject: Subject) -> Iterator[Place]:
     lists = {
         loop.get(camunda("collection"), "").partition(".")[0]
         for diagram in subject.diagrams
-        for loop in diagram.elements
-        if kind(loop) == "multiInstanceLoopCharacteristics"
+        for loop in diagram.drawn("multiInstanceLoopCharacteristics")
     }
     for diagram in subject.diagrams:
         for node in diagram.of_kind("businessRuleTask", "serviceTask"):

@@ -38,9 +38,9 @@ _THRESHOLD = 2
 @rule("known-lane")
 def lanes_are_roles(diagram: Diagram) -> Iterator[Place]:
     """A lane is a role: nobody can be found for any other name."""
-    for lane in diagram.elements:
+    for lane in diagram.drawn("lane"):
         name = lane.get("name", "")
-        if kind(lane) == "lane" and name.strip() and name not in diagram.subject.world.roles:
+        if name.strip() and name not in diagram.subject.world.roles:
             message = f"{full_title(lane)}不是岗位表里的岗位，找不到人来办。"
             yield diagram.at(lane, message, "请改成岗位表（roles.json）里的名称，一个字都不能差。")
 
@@ -265,10 +265,7 @@ def _has_facts(activity: Activity) -> bool:
 
 def _activities(diagram: Diagram) -> list[tuple[Activity, etree._Element]]:
     """Return what the diagram says of each node beside the node; nothing when the facts cannot be read."""
-    if not isinstance(diagram.facts, ProcessFacts):
-        return []
-    activities = diagram.facts.activities
-    return [(activity, diagram.by_id[activity.id]) for activity in activities if activity.id in diagram.by_id]
+    return [(activity, node) for node, activity in diagram.activities.items()]
 
 
 # The longest way.
@@ -317,7 +314,7 @@ def _explored(first: list[str], after: Mapping[str, list[str]]) -> tuple[list[st
 
 def _own(diagram: Diagram, node: etree._Element, around: frozenset[str]) -> _Way:
     """Return what a node takes by itself: its limit, or the longest way through what it contains or calls."""
-    activity = next((activity for activity, drawn in _activities(diagram) if drawn is node), None)
+    activity = diagram.activities.get(node)
     if activity is None or activity.hold:
         return 0, ()
     if activity.time_limit is not None:

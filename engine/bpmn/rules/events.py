@@ -231,7 +231,7 @@ def cancels_only_transactions(diagram: Diagram) -> Iterator[Place]:
 @rule("compensation-target", aliases=("EXT.114",))
 def compensation_undoes_something(diagram: Diagram) -> Iterator[Place]:
     """What undoes a step is joined to it by an association, never by a flow."""
-    linked = {end for each in diagram.elements if kind(each) == "association" for end in _ends(each)}
+    linked = {end for each in diagram.drawn("association") for end in _ends(each)}
     for node in diagram.of_kind("boundaryEvent"):
         if definition_type(node) == "compensate" and diagram.leaving(node):
             message = f"{full_title(node)}是补偿事件，不能用箭头连出去。"
@@ -243,9 +243,9 @@ def compensation_undoes_something(diagram: Diagram) -> Iterator[Place]:
         if is_true(node, "isForCompensation") and (diagram.entering(node) or diagram.leaving(node)):
             message = f"{title(node)}是用来挽回的补偿步骤，不能接箭头。"
             yield diagram.at(node, message, "请删去它的箭头，用关联线（虚线）从补偿事件连过来。")
-    for definition in diagram.elements:
+    for definition in diagram.drawn("compensateEventDefinition"):
         target = definition.get("activityRef", "")
-        if kind(definition) == "compensateEventDefinition" and target and target not in diagram.by_id:
+        if target and target not in diagram.by_id:
             message = f"{title(definition.getparent())}要挽回的步骤 {target} 不存在。"
             yield diagram.at(definition, message, "请选图里有的步骤。")
 

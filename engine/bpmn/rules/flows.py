@@ -86,7 +86,7 @@ def _cannot(node: etree._Element, never: tuple[str, ...], with_message: tuple[st
 
 
 def _message_flows(diagram: Diagram) -> list[etree._Element]:
-    return [element for element in diagram.elements if kind(element) == "messageFlow"]
+    return diagram.drawn("messageFlow")
 
 
 def _pool(diagram: Diagram, element: etree._Element) -> etree._Element | None:

@@ -20,11 +20,12 @@ _WITH_FORM = ("startEvent", "intermediateCatchEvent", "userTask")
 @package_rule("form-field-unused", "info")
 def choices_are_looked_at(subject: Subject) -> Iterator[Place]:
     """A choice that nothing looks at makes people believe that it decides something."""
-    used = _used(subject)
+    read = {name for written in written_in(subject) if written.parsed for name in written.parsed.names}
     # What looks at an answer may stand in a file that could not be read; other rules say so.
     for file, form in () if subject.refused else subject.forms.items():
         for asked in form.fields:
-            if asked.type in _CHOICES and not asked.source and not _heads(asked) & used:
+            chosen = asked.type in _CHOICES and not asked.source
+            if chosen and not _heads(asked) & read and not _heads(asked) & _words(subject):
                 message = f"表单的〈{asked.label}〉问了，选哪一个都一样，后面没有用到。"
                 yield _at(subject, file, asked, message, "请在条件、台账或者文书里用上它，或者删去这一项。")
 
@@ -80,10 +81,10 @@ def _from_other_files(subject: Subject, file: str, elsewhere: frozenset[str]) ->
     return others | (set(elsewhere) - own)
 
 
-def _used(subject: Subject) -> set[str]:
-    """Return the names that expressions read, and every word of templates and of what is handed on or disclosed."""
-    used = {name for written in written_in(subject) if written.parsed for name in written.parsed.names}
-    for name, data in subject.package.files.items():
-        if name.endswith((".typ", ".bpmn", ".md")):
-            used.update(re.findall(r"[A-Za-z_]\w*", data.decode(errors="replace")))
-    return used
+def _words(subject: Subject) -> frozenset[str]:
+    """Return every word of templates and of what is handed on or disclosed."""
+    if "words" not in subject.shared:
+        texts = (data for name, data in subject.package.files.items() if name.endswith((".typ", ".bpmn", ".md")))
+        found = (re.findall(r"[A-Za-z_]\w*", data.decode(errors="replace")) for data in texts)
+        subject.shared["words"] = frozenset().union(*found)
+    return subject.shared["words"]

@@ -55,7 +55,7 @@ class _Shape:
 @rule("no-bpmndi", "warning", aliases=("no-bpmndi",))
 def is_drawn(diagram: Diagram) -> Iterator[Place]:
     """What has no place in the picture cannot be seen by anybody."""
-    drawn = {reference.rpartition(":")[2] for reference in diagram.root.xpath("//@bpmnElement")}
+    drawn = {reference.rpartition(":")[2] for reference in _references(diagram)}
     if diagram.processes and diagram.nodes and not drawn:
         yield diagram.at(diagram.processes[0], "图里只有内容，没有画面。", "请在流程图编辑器里打开，整理版面以后保存。")
         return
@@ -69,7 +69,7 @@ def is_drawn(diagram: Diagram) -> Iterator[Place]:
 def lies_free(diagram: Diagram) -> Iterator[Place]:
     """Shapes that lie on each other, or outside the frame they belong to, cannot be read."""
     shapes = _shapes(diagram)
-    pools = [element for element in diagram.elements if kind(element) == "participant"]
+    pools = diagram.drawn("participant")
     framed = {pool.get("processRef"): shapes.get(pool.get("id")) for pool in pools}
     data = [element for element in diagram.elements if kind(element) in _DATA]
     data_in: dict[etree._Element, list[etree._Element]] = {}
@@ -121,8 +121,19 @@ def _usual_size(element: etree._Element, shape: _Shape) -> tuple[float | None, f
     return _EVENT if name.endswith("Event") else _SIZES.get(name, (None, None))
 
 
+def _references(diagram: Diagram) -> list[str]:
+    return [shape.get("bpmnElement") for shape in diagram.root.iter(etree.Element) if "bpmnElement" in shape.attrib]
+
+
 def _shapes(diagram: Diagram) -> dict[str, _Shape]:
     """Return id of the element → its shape; one without readable bounds is left out."""
+    shared, key = diagram.subject.shared, f"shapes of {diagram.file}"
+    if key not in shared:
+        shared[key] = _read_shapes(diagram)
+    return shared[key]
+
+
+def _read_shapes(diagram: Diagram) -> dict[str, _Shape]:
     shapes = {}
     for shape in diagram.root.iter(f"{{{BPMNDI}}}BPMNShape"):
         bounds = next(shape.iterchildren(f"{{{DC}}}Bounds"), None)

@@ -124,9 +124,7 @@ def signals_are_named(diagram: Diagram) -> Iterator[Place]:
 def escalations_are_named(diagram: Diagram) -> Iterator[Place]:
     """An event of an escalation says which one, and one that is thrown has a code."""
     yield from _unresolved(diagram, "escalation", "升级")
-    for definition in diagram.elements:
-        if kind(definition) != "escalationEventDefinition":
-            continue
+    for definition in diagram.drawn("escalationEventDefinition"):
         escalation = diagram.declared("escalation", definition.get("escalationRef", ""))
         thrown = kind(definition.getparent()) in ("endEvent", "intermediateThrowEvent")
         if thrown and escalation is not None and not escalation.get("escalationCode", "").strip():
@@ -135,9 +133,7 @@ def escalations_are_named(diagram: Diagram) -> Iterator[Place]:
 
 
 def _unresolved(diagram: Diagram, tag: str, word: str) -> Iterator[Place]:
-    for definition in diagram.elements:
-        if kind(definition) != f"{tag}EventDefinition":
-            continue
+    for definition in diagram.drawn(f"{tag}EventDefinition"):
         reference = definition.get(f"{tag}Ref", "")
         if diagram.declared(tag, reference) is None and (reference or kind(definition.getparent()) != "boundaryEvent"):
             what = f"用的{word} {reference} 不存在" if reference else f"没有写是哪个{word}"
@@ -151,9 +147,10 @@ def declared_things_are_used(diagram: Diagram) -> Iterator[Place]:
     declared = [element for tag in _DECLARED for element in diagram.root.iterchildren(bpmn(tag))]
     names = Counter((kind(element), element.get("name", "").strip()) for element in declared)
     used = {
-        (attribute, element.get(attribute, "").rpartition(":")[2])
+        (attribute, value.rpartition(":")[2])
         for element in diagram.elements
-        for attribute in _REFERENCES
+        for attribute, value in element.attrib.items()
+        if attribute in _REFERENCES
     }
     for element in declared:
         what, name = kind_name(element), element.get("name", "").strip()
@@ -162,7 +159,7 @@ def declared_things_are_used(diagram: Diagram) -> Iterator[Place]:
             faults.append("没有名称")
         elif names[kind(element), name] > 1:
             faults.append("和别的重名")
-        if (f"{kind(element)}Ref", element.get("id", "")) not in used:
+        if element.get("id") and (f"{kind(element)}Ref", element.get("id")) not in used:
             faults.append("没有用到")
         if faults:
             called = title(element)

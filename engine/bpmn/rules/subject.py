@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
 from lxml import etree
 
 from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
-from engine.bpmn.facts import FLOW_NODES, FactsError, read_facts
+from engine.bpmn.facts import FLOW_NODES, FactsError, facts_in
 from engine.bpmn.feasibility import Sources
 from engine.bpmn.form import Form, FormError
 from engine.bpmn.layout.picture import Picture
 from engine.bpmn.layout.quality import Quality
 from engine.bpmn.layout.scene import Scene, rate_all, read_scenes
 from engine.bpmn.lifting import links_of
+from engine.bpmn.normal_form import normalise
 from engine.bpmn.package import Package
+from engine.bpmn.refusals import Refusal, refusals
 from engine.bpmn.rules import World
 from engine.bpmn.soundness import Flaw, Prover
 from engine.bpmn.unfolding import Unfolding
-from engine.model import ProcessFacts
+from engine.model import Activity, ProcessFacts
 
 #: nodes and flows of one diagram
 MAX_NODES, MAX_FLOWS = 2_000, 3_000
@@ -94,6 +97,9 @@ class Place:
     path: tuple[str, ...] = ()
 
 
+_B = f"{{{BPMN}}}"
+
+
 def bpmn(name: str) -> str:
     return f"{{{BPMN}}}{name}"
 
@@ -104,7 +110,12 @@ def camunda(name: str) -> str:
 
 def kind(element: etree._Element) -> str:
     """Return the local tag, "" of a comment."""
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+    return _local(element.tag)
+
+
+@lru_cache(maxsize=1024)
+def _local(tag: object) -> str:
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def extensions(element: etree._Element, namespace: str, name: str = "*") -> Iterator[etree._Element]:
@@ -176,7 +187,7 @@ class Diagram:
     def at(self, element: etree._Element, message: str, hint: str) -> Place:
         """Say something about an element; what has no id is shown at the element around it."""
         owner = element
-        while owner is not None and not (owner.get("id") and etree.QName(owner).namespace == BPMN):
+        while owner is not None and not (owner.get("id") and owner.tag.startswith(_B)):
             owner = owner.getparent()
         id, name = ("", "") if owner is None else (owner.get("id", ""), owner.get("name", ""))
         return Place(self.file, element.sourceline or 1, id, name, message, hint)
@@ -194,6 +205,14 @@ class Diagram:
             if next(element.iterancestors(bpmn("extensionElements")), None) is None
         ]
 
+    def drawn(self, kind: str) -> list[etree._Element]:
+        """Return the elements of one kind, whatever they are, in the order of the file."""
+        return self._elements_by_kind.get(kind, [])
+
+    @cached_property
+    def _elements_by_kind(self) -> Mapping[str, list[etree._Element]]:
+        return _by_kind(self.elements)
+
     @cached_property
     def processes(self) -> list[etree._Element]:
         return list(self.root.iterchildren(bpmn("process")))
@@ -209,7 +228,7 @@ class Diagram:
 
     @cached_property
     def flows(self) -> list[etree._Element]:
-        return [element for element in self.elements if kind(element) == "sequenceFlow"]
+        return self.drawn("sequenceFlow")
 
     @cached_property
     def by_id(self) -> Mapping[str, etree._Element]:
@@ -244,15 +263,12 @@ class Diagram:
 
     def of_kind(self, *kinds: str) -> list[etree._Element]:
         if len(kinds) == 1:
-            return self._by_kind.get(kinds[0], [])
+            return self._nodes_by_kind.get(kinds[0], [])
         return [node for node in self.nodes if kind(node) in kinds]
 
     @cached_property
-    def _by_kind(self) -> Mapping[str, list[etree._Element]]:
-        nodes: dict[str, list[etree._Element]] = {}
-        for node in self.nodes:
-            nodes.setdefault(kind(node), []).append(node)
-        return nodes
+    def _nodes_by_kind(self) -> Mapping[str, list[etree._Element]]:
+        return _by_kind(self.nodes)
 
     def entering(self, node: etree._Element) -> list[etree._Element]:
         """Return the flows that lead to a node."""
@@ -315,7 +331,19 @@ class Diagram:
 
     def sibling(self, name: str) -> str:
         """Return the name inside the package of a file that the diagram names."""
-        return (PurePosixPath(self.file).parent / name).as_posix()
+        return _beside(self.file, name)
+
+    @cached_property
+    def normalised(self) -> etree._ElementTree:
+        """The diagram as the engine reads it: a copy, which it may change."""
+        root = copy.deepcopy(self.root)
+        normalise(root)
+        return root.getroottree()
+
+    @cached_property
+    def refusals(self) -> list[Refusal]:
+        """What the engine does not carry out as drawn, in the normalised diagram."""
+        return list(refusals(self.normalised.getroot()))
 
     @cached_property
     def scenes(self) -> list[Scene]:
@@ -333,9 +361,15 @@ class Diagram:
         if not self.processes:
             return None
         try:
-            return read_facts(self.subject.package, None if self.is_main else self.file)
+            return facts_in(self.root, self.subject.package, None if self.is_main else self.file)
         except FactsError as error:
             return error
+
+    @cached_property
+    def activities(self) -> Mapping[etree._Element, Activity]:
+        """Node → what the facts say of it; nothing when they cannot be read."""
+        said = self.facts.activities if isinstance(self.facts, ProcessFacts) else ()
+        return {self.by_id[activity.id]: activity for activity in said if activity.id in self.by_id}
 
 
 @dataclass
@@ -461,6 +495,13 @@ class Subject:
             self.wrong_forms.append((name, error))
 
 
+def _by_kind(elements: Iterable[etree._Element]) -> Mapping[str, list[etree._Element]]:
+    found: dict[str, list[etree._Element]] = {}
+    for element in elements:
+        found.setdefault(kind(element), []).append(element)
+    return found
+
+
 def _refuse_size(root: etree._Element) -> None:
     """Refuse what no reader could follow: rules look at pairs of nodes, and time grows with their square."""
     for tags, limit, word in ((FLOW_NODES, MAX_NODES, "步骤和事件"), (("sequenceFlow",), MAX_FLOWS, "流向")):
@@ -468,6 +509,11 @@ def _refuse_size(root: etree._Element) -> None:
         if len(found) > limit:
             message = f"图里有 {len(found):,} 个{word}，最多 {limit:,} 个。"
             raise XmlRefused("size-limit", message, found[limit].sourceline or 1)
+
+
+@lru_cache(maxsize=1024)
+def _beside(file: str, name: str) -> str:
+    return (PurePosixPath(file).parent / name).as_posix()
 
 
 def listed(words: Iterable[str]) -> str:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator
 
 from lxml import etree
 
 from engine.bpmn.decisions import DecisionError
-from engine.bpmn.definition import Definition
-from engine.bpmn.dialect import DialectError
+from engine.bpmn.dialect import DialectError, load_specs
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
-from engine.bpmn.normal_form import normalise
-from engine.bpmn.refusals import refusals
 from engine.bpmn.rules import Rule, package_rule, rule
 from engine.bpmn.rules.events import EVENT_NAMES
 from engine.bpmn.rules.subject import (
@@ -59,6 +55,7 @@ _DRAWN = set(
 )
 #: refused by rules of their own
 _ELSEWHERE = {"scriptTask", "script", "import"}
+_KNOWN = frozenset(_NODES | _PARTS | _DRAWN | _ELSEWHERE)
 _EVENTS = {
     "startEvent": ("", "message", "timer"),
     "endEvent": ("", "message", "error", "terminate", "signal", "escalation"),
@@ -105,6 +102,8 @@ _OBEYED_ELEMENTS = {
     "out": ("callActivity",),
 }
 _CODE_ATTRIBUTES = ("class", "delegateExpression", "expression", "scriptFormat", "resource")
+_CODE = {name: camunda(name) for name in _CODE_ATTRIBUTES}
+_OWN = (f"{{{BPMN}}}", f"{{{BPMNDI}}}")
 _SPIFF = "http://spiffworkflow.org/bpmn/schema/1.0/core"
 _OTHER_ENGINES = {
     "http://camunda.org/schema/zeebe/1.0": "Camunda 8",
@@ -130,9 +129,8 @@ def uses_what_is_run(diagram: Diagram) -> Iterator[Place]:
     """Whatever the engine does not carry out as drawn is refused, not skipped."""
     unsupported: set[etree._Element] = set()
     for element in diagram.elements:
-        if any(ancestor in unsupported for ancestor in element.iterancestors()):
-            continue
-        if wrong := _unsupported(element):
+        wrong = _unsupported(element)
+        if wrong and not any(ancestor in unsupported for ancestor in element.iterancestors()):
             unsupported.add(element)
             yield diagram.at(
                 element, wrong, "请换成支持的画法：由人办的用用户任务，系统办的用服务任务，要选择的用排他网关。"
@@ -157,13 +155,13 @@ def _unsupported(element: etree._Element) -> str:
         return ""
     if name in _SAID:
         return _SAID[name].format(title(element))
-    if name not in _NODES | _PARTS | _DRAWN | _ELSEWHERE:
+    if name not in _KNOWN:
         if element.get("name") or element.get("id"):
             return f"{title(element)}是{kind_name(element)}，这里不支持，画了也不会执行。"
         return f"{title(_named(element))}里的 {kind_name(element)} 不支持，写了也不起作用。"
     if name in _NODES and kind(element.getparent()) not in SCOPES:
         return f"{title(element)}没有画在流程里。"
-    for attribute, plain in _PLAIN_VALUES.items():
+    for attribute, plain in _PLAIN_VALUES.items() if not _PLAIN_VALUES.keys().isdisjoint(element.keys()) else ():
         if element.get(attribute, plain[0]).strip() not in plain:
             return f"{title(element)}写了 {attribute}={element.get(attribute)}，这里不支持，写了也不起作用。"
     return _unsupported_event(element) if name in _EVENTS else ""
@@ -191,7 +189,7 @@ def _foreign(diagram: Diagram) -> Iterator[etree._Element]:
     for element in diagram.elements:
         if kind(element) not in ("extensionElements", "documentation", "text"):
             for child in element.iterchildren(etree.Element):
-                if etree.QName(child).namespace not in (BPMN, BPMNDI):
+                if not child.tag.startswith(_OWN):
                     yield child
 
 
@@ -231,15 +229,15 @@ def says_nothing_in_vain(diagram: Diagram) -> Iterator[Place]:
             message = f"{title(_named(element))}的 {etree.QName(attribute).localname} 不起作用。"
             yield diagram.at(element, message, "请删去它：由谁办由泳道决定，几天办完写在这一步的期限里。")
         for extension in extensions(element, "*"):
-            name = etree.QName(extension)
-            if _is_ignored_element(name.namespace, name.localname, kind(element)):
-                message = f"{title(_named(element))}的 {name.localname} 不起作用。"
+            if _is_ignored_element(extension.tag[1:].rpartition("}")[0], kind(extension), kind(element)):
+                message = f"{title(_named(element))}的 {kind(extension)} 不起作用。"
                 yield diagram.at(extension, message, "请删去它；要办的事画成步骤，看得见的才会执行。")
 
 
 def ignored_attributes(element: etree._Element) -> list[str]:
     """Return the attributes, with their namespaces, that only another engine obeys."""
-    names = [(attribute, etree.QName(attribute)) for attribute in element.attrib]
+    # Most have no namespace, and QName is slow.
+    names = [(attribute, etree.QName(attribute)) for attribute in element.attrib.keys() if attribute[0] == "{"]
     return [attribute for attribute, name in names if _is_ignored(name.namespace, name.localname, kind(element))]
 
 
@@ -250,7 +248,7 @@ def _is_ignored(namespace: str | None, name: str, place: str) -> bool:
     return namespace in _OTHER_ENGINES
 
 
-def _is_ignored_element(namespace: str | None, name: str, place: str) -> bool:
+def _is_ignored_element(namespace: str, name: str, place: str) -> bool:
     if namespace == CAMUNDA:
         return name != "script" and place not in _OBEYED_ELEMENTS.get(name, ())
     return namespace in _OTHER_ENGINES
@@ -282,7 +280,7 @@ def has_no_script(diagram: Diagram) -> Iterator[Place]:
     """Nothing in a diagram is ever executed as code."""
     hint = "请删去脚本：计算写成表达式或决策表，其他事情用服务任务。"
     for element in diagram.elements:
-        code = [name for name in _CODE_ATTRIBUTES if element.get(camunda(name)) is not None]
+        code = [name for name in _CODE_ATTRIBUTES if element.get(_CODE[name]) is not None]
         language = element.get("language") or "feel"
         if kind(element) == "scriptTask":
             yield diagram.at(element, f"{title(element)}是脚本任务，流程图里不允许有脚本。", hint)
@@ -320,9 +318,7 @@ def speaks(rule: Rule) -> bool:
 @rule(FALLBACK)
 def is_run_as_drawn(diagram: Diagram) -> Iterator[Place]:
     """What the engine would not carry out as drawn is named, whatever else is wrong with the file."""
-    root = copy.deepcopy(diagram.root)
-    normalise(root)
-    for node, message in refusals(root):
+    for node, message in diagram.refusals:
         said = f"{title(_named(node))}这样画不会照着执行：{message}。"
         yield diagram.at(node, said, "请换成支持的画法，〈检查规则〉里有例子。")
 
@@ -332,7 +328,8 @@ def is_taken_by_the_engine(subject: Subject) -> Iterator[Place]:
     """The engine itself has the last word: what it cannot load never gets into force."""
     hint = "请照这句话改；改了还不行的，把文件交给系统管理员。"
     try:
-        Definition.read(subject.package)
+        # What else a definition holds, the facts and the tables, other rules have read.
+        load_specs(subject.package, subject.tables.keys(), {each.file: each.normalised for each in subject.diagrams})
     except (DialectError, DecisionError) as error:
         file, element = getattr(error, "file", "") or subject.main, getattr(error, "element", "")
         yield Place(file, max(error.line, 1), element, "", f"系统打不开这个流程：{error.message.rstrip('。')}。", hint)

@@ -44,10 +44,10 @@ def _written_in(subject: Subject) -> Iterator[Written]:
     for diagram in subject.diagrams:
         yield from _in_diagram(diagram)
     for id, table in subject.tables.items():
-        yield from _in_table(subject, subject.table_files[id], table)
+        yield from _in_table(subject.table_files[id], table)
     for file, form in subject.forms.items():
         for asked in form.fields:
-            yield from _in_field(subject, file, asked)
+            yield from _in_field(file, asked)
 
 
 def parameters_of(node: etree._Element, direction: str) -> dict[str, str]:
@@ -98,18 +98,19 @@ def _read(diagram: Diagram, element: etree._Element, where: str, text: str, *, d
         return Written(text, place, where, None, str(error), decides)
 
 
-def _in_table(subject: Subject, file: str, table: DecisionTable) -> Iterator[Written]:
+def _in_table(file: str, table: DecisionTable) -> Iterator[Written]:
     where = f"决策表〈{table.name}〉"
-    cells = [(f"{where}的表头", column.line, column.expression) for column in table.inputs]
+    rows = [(f"{where}的表头", column.line, (column.expression,)) for column in table.inputs]
     for number, rule in enumerate(table.rules, 1):
-        cells += [(f"{where}第 {number} 行", rule.line, cell) for cell in (*rule.tests, *rule.results)]
-    for place, line, cell in cells:
-        at = replace(subject.in_file(file, line, "", ""), element=table.id, name=table.name)
-        yield Written(cell.text, at, place, cell, decides=True)
+        rows.append((f"{where}第 {number} 行", rule.line, (*rule.tests, *rule.results)))
+    for place, line, cells in rows:
+        at = Place(file, max(line, 1), table.id, table.name, "", "")
+        for cell in cells:
+            yield Written(cell.text, at, place, cell, decides=True)
 
 
-def _in_field(subject: Subject, file: str, asked: Field) -> Iterator[Written]:
-    at = replace(subject.in_file(file, asked.line, "", ""), element=asked.id, name=asked.label)
+def _in_field(file: str, asked: Field) -> Iterator[Written]:
+    at = Place(file, max(asked.line, 1), asked.id, asked.label, "", "")
     for expression in (asked.hide, asked.limit_min, asked.limit_max, asked.rows):
         if expression is not None:
             yield Written(expression.text, at, f"表单的〈{asked.label}〉", expression)

@@ -21,8 +21,7 @@ from engine.process_engine import PROCESSES
 ROOT = Path(__file__).resolve().parents[1]
 E01 = PROCESSES / "E01_seal_use"
 INIT = ("--county", "青禾县", "--administrator", "温知序", "--login", "Admin")
-FINDING = {
-    "rule", "aliases", "severity", "file", "source", "line", "element", "name", "message", "hint", "fixable", "path"}  # fmt: skip
+FINDING = set("rule aliases severity file source line element name message hint fixable path".split())
 ROW = {"name", "value", "unit", "target"}
 COMMANDS = "serve worker init lint tidy outline scaffold deploy scenarios verify bench".split()
 

@@ -190,7 +190,7 @@ def _lint(options: argparse.Namespace) -> int:
     if options.rules:
         return _tell_rules(options)
     found, mended = {}, []
-    for place in options.folder or _shipped():
+    for place in _named(options.folder):
         findings, written = _checked(place, options)
         found[place], mended = findings, [*mended, *written]
     # What several items call is checked with each of them, and told once.
@@ -426,7 +426,18 @@ def _require_paths(paths: Iterable[Path]) -> None:
 
 
 def _shipped() -> list[Path]:
-    return sorted(path for path in PROCESSES.iterdir() if (path / "scenarios.json").exists())
+    return _items_in(PROCESSES)
+
+
+def _items_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if (path / "scenarios.json").exists())
+
+
+def _named(places: list[Path]) -> list[Path]:
+    """Return what was named, a folder of items as its items; all that come with the product when nothing was."""
+    if not places:
+        return _shipped()
+    return [each for place in places for each in (place.is_dir() and _items_in(place)) or [place]]
 
 
 def _processes_of(place: Path) -> Path:

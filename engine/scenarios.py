@@ -456,6 +456,8 @@ class Stage:
         self._seats = people
         wanted = [part.partition("=")[::2] for part in text.removeprefix("@seats:").split(",")]
         choices = [choice for choice, count in wanted for _ in range(int(count))]
+        if len(choices) > len(people):
+            raise KeyError(f"签到表有 {len(people)} 人，情形里写了 {len(choices)} 人")
         choices += ["absent"] * (len(people) - len(choices))
         return [f"{person_id}={choice}" for person_id, choice in zip(people, choices, strict=True)]
 

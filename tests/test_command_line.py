@@ -209,6 +209,12 @@ def test_what_comes_with_the_product_has_no_errors(capsys):
     assert [found for found in json.loads(capsys.readouterr().out) if found["severity"] == "error"] == []
 
 
+def test_a_folder_of_items_is_checked_item_by_item(item, capsys):
+    assert main(["lint", str(item.parent)]) == main(["lint", str(item)]) == 0
+    whole, alone = capsys.readouterr().out.strip().rsplit("处说明。\n", 1)
+    assert whole + "处说明。" == alone
+
+
 def test_findings_say_where_what_and_how_to_mend(item, capsys):
     diagram = item / "seal_use.bpmn"
     text = diagram.read_text("utf-8")

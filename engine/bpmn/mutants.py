@@ -270,7 +270,7 @@ def _change_limit(root: Element, task: str) -> None:
     """Give a step a limit that nobody set."""
     fact = next(_by_id(root, task).iter(f"{_POWER}timeLimit"))
     fact.attrib.pop("param", None)
-    fact.set("n", "99")
+    fact.set("value", "99")
 
 
 def _move_date(root: Element, holder: str) -> None:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from engine.bpmn.mutants import mutants_of
 from engine.bpmn.package import read_folder
@@ -75,6 +76,17 @@ def test_scenarios_that_do_not_hold_judge_nothing(tmp_path):
     (folder / "scenarios.json").write_text(json.dumps(scenarios), "utf-8")
     with pytest.raises(InvalidFile, match="state 应是 withdrawn"):
         list(mutate([folder], PROCESSES, called=False))
+
+
+def test_a_changed_limit_says_what_a_modeler_can_say():
+    described = json.loads((PROCESSES / "power.moddle.json").read_text("utf-8"))
+    (limit,) = [each for each in described["types"] if each["name"] == "TimeLimit"]
+    package = read_folder(PROCESSES / "E01_seal_use")
+    changed = [each.plant(package) for each in mutants_of(package) if each.kind == "limit changed"]
+    assert changed
+    for each in changed:
+        facts = etree.fromstring(each.files[each.main]).iter("{*}timeLimit")
+        assert {name for fact in facts for name in fact.keys()} <= {each["name"] for each in limit["properties"]}
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda folder: folder.name)

@@ -304,7 +304,7 @@ def _deploy(options: argparse.Namespace) -> int:
     engine.county.load_lists()
     before = {item.id: item.version for item in engine.repository.items()}
     rows = []
-    for folder in options.folder or _shipped():
+    for folder in _named(options.folder):
         try:
             item = engine.repository.deploy(folder)
         except InvalidProcess as refused:
@@ -324,7 +324,7 @@ def _deploy(options: argparse.Namespace) -> int:
 def _scenarios(options: argparse.Namespace) -> int:
     if options.mutants:
         return _mutants(options)
-    ran = [_played(folder) for folder in options.folder or _shipped()]
+    ran = [_played(folder) for folder in _named(options.folder)]
     if not options.folder:
         ran.append(called_by(ran))
     rows = [_scenario_row(each) for each in ran]
@@ -338,7 +338,7 @@ def _scenarios(options: argparse.Namespace) -> int:
 
 def _mutants(options: argparse.Namespace) -> int:
     """Items that are named answer for themselves; all of them together also for what they call."""
-    folders = options.folder or _shipped()
+    folders = _named(options.folder)
     together = {}
     for folder in folders:
         together.setdefault(_processes_of(folder), []).append(folder)

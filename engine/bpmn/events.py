@@ -88,20 +88,26 @@ class Escalation(spiff.EscalationEventDefinition):
                 return
 
 
-class Signal(spiff.SignalEventDefinition):
-    """A signal to everything in this matter that waits for it; it brings what the element's inputs say.
-
-    SpiffWorkflow's own lays all data of the branch that sends over the data of every branch that hears it.
-    """
+class _HandsOver:
+    """An event that brings what the element's inputs say."""
 
     def __init__(self, name: str, inputs: Mapping[str, str] | None = None, **kwargs) -> None:
         super().__init__(name, **kwargs)
         self.handed_over = inputs or {}
 
-    def throw(self, my_task: Task) -> None:
+    def _handed(self, my_task: Task) -> dict[str, object]:
         engine = my_task.workflow.script_engine
-        handed = {name: engine.resolve(my_task, value) for name, value in self.handed_over.items()}
-        my_task.workflow.top_workflow.catch(BpmnEvent(self, payload=json_copy(handed)))
+        return {name: engine.resolve(my_task, value) for name, value in self.handed_over.items()}
+
+
+class Signal(_HandsOver, spiff.SignalEventDefinition):
+    """A signal to everything in this matter that waits for it; it brings what the element's inputs say.
+
+    SpiffWorkflow's own lays all data of the branch that sends over the data of every branch that hears it.
+    """
+
+    def throw(self, my_task: Task) -> None:
+        my_task.workflow.top_workflow.catch(BpmnEvent(self, payload=json_copy(self._handed(my_task))))
 
 
 class BoundaryEvent(defaults.BoundaryEvent):
@@ -141,17 +147,11 @@ class EndEvent(defaults.EndEvent):
         super()._on_complete_hook(my_task)
 
 
-class Message(MessageEventDefinition):
+class Message(_HandsOver, MessageEventDefinition):
     """A message by its name; what is sent is what the element's inputs say, everything when it has none."""
 
-    def __init__(self, name: str, inputs: Mapping[str, str] | None = None, **kwargs) -> None:
-        super().__init__(name, **kwargs)
-        self.handed_over = inputs or {}
-
     def throw(self, my_task: Task) -> None:
-        engine = my_task.workflow.script_engine
-        handed = {name: engine.resolve(my_task, value) for name, value in self.handed_over.items()}
-        event = BpmnEvent(self, payload=json_copy(handed if self.handed_over else my_task.data))
+        event = BpmnEvent(self, payload=json_copy(self._handed(my_task) if self.handed_over else my_task.data))
         event.thrown_by = (element_of(my_task), my_task.id.hex)
         my_task.workflow.top_workflow.catch(event)
 

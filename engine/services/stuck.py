@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Connection,
     Row,
     ScalarSelect,
@@ -181,43 +182,26 @@ def _tasks(area: CTE) -> Select:
 
 def _holds(area: CTE) -> Select:
     """Waits that stop the clock, and the matter with it: for the applicant, or for a day."""
-    never = type_coerce(null(), Moment)
-    return (
-        select(
-            literal("hold"),
-            process_instance.c.unit_id,
-            subscription.c.instance_id,
-            subscription.c.hold,
-            subscription.c.message,
-            literal(""),
-            null(),
-            false(),
-            subscription.c.created_at,
-            never,
-            never,
-            never,
-            false(),
-            null(),
-            literal("wd"),
-            subscription.c.hold,
-        )
-        .join(process_instance, process_instance.c.id == subscription.c.instance_id)
-        .where(process_instance.c.state == "open", _within(process_instance.c.unit_id, area), subscription.c.hold != "")
-    )
+    return _subscribed(area, "hold", subscription.c.hold).where(subscription.c.hold != "")
 
 
 def _waits(area: CTE) -> Select:
     """Waits for another matter's message where nobody has a step meanwhile."""
-    never = type_coerce(null(), Moment)
     meanwhile = select(task.c.id).where(
         task.c.instance_id == subscription.c.instance_id, task.c.state == literal_column("'open'")
     )
+    return _subscribed(area, "wait", subscription.c.element).where(subscription.c.hold == "", ~meanwhile.exists())
+
+
+def _subscribed(area: CTE, kind: str, step: ColumnElement[str]) -> Select:
+    """Return what open matters wait for, in the columns of :func:`_tasks`; nobody's, and without a limit."""
+    never = type_coerce(null(), Moment)
     return (
         select(
-            literal("wait"),
+            literal(kind),
             process_instance.c.unit_id,
             subscription.c.instance_id,
-            subscription.c.element,
+            step,
             subscription.c.message,
             literal(""),
             null(),
@@ -229,11 +213,10 @@ def _waits(area: CTE) -> Select:
             false(),
             null(),
             literal("wd"),
-            literal(""),
+            subscription.c.hold,
         )
         .join(process_instance, process_instance.c.id == subscription.c.instance_id)
         .where(process_instance.c.state == "open", _within(process_instance.c.unit_id, area))
-        .where(subscription.c.hold == "", ~meanwhile.exists())
     )
 
 

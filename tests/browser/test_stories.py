@@ -369,6 +369,8 @@ def test_the_verdict_of_a_meeting_stands_there_while_the_figures_are_filled_in(v
     clerk.go("/tasks")
     clerk.open("会议签到")
     people = clerk.page.locator("fieldset.seat")
+    # Counting waits for nothing: on the page before this one nobody has a seat.
+    expect(people).to_have_count(30)
     for seat in range(people.count()):
         people.nth(seat).locator(f"input[value={'absent' if seat < 3 else 'present'}]").check()
     expect(clerk.page.locator("#ballot .say")).to_have_text("够法定人数：实到 27 人，要 20 人。")

@@ -8,7 +8,6 @@ is settled too; the data of a frame around instances still change while these ar
 from __future__ import annotations
 
 import zlib
-from uuid import UUID
 
 import orjson
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
@@ -46,11 +45,11 @@ def encode(top: TokenTree) -> bytes:
         {
             "v": VERSION,
             "definition": top.script_engine.definition.digest,
-            "latest": top.latest.id.hex if top.latest else None,
+            "latest": top.latest.id if top.latest else None,
             "end": top.end_element,
             "refusal": top.refusal,
             "tree": _encode_tree(top),
-            "called": [[task_id.hex, _encode_tree(tree)] for task_id, tree in top.subprocesses.items()],
+            "called": [[task_id, _encode_tree(tree)] for task_id, tree in top.subprocesses.items()],
         }
     )
     return _COMPRESSED + zlib.compress(state, 9) if top.is_completed() else state
@@ -77,13 +76,13 @@ def _decode(state: dict, definition: Definition, engine: ScriptEngine) -> TokenT
     _decode_tree(top, state["tree"], top)
     for task_id, tree in state["called"]:
         # A called tree stands behind the one that calls it.
-        call = top.get_task_from_id(UUID(task_id))
+        call = top.get_task_from_id(task_id)
         called = CalledTree(top.subprocess_specs[call.task_spec.spec], call.id, top)
         top.subprocesses[call.id] = called
         _decode_tree(called, tree, top)
         called.completed_event.connect(call.task_spec._on_subworkflow_completed, call)
     top.end_element, top.refusal = state["end"], state["refusal"]
-    top.latest = top.get_task_from_id(UUID(state["latest"])) if state["latest"] else None
+    top.latest = top.get_task_from_id(state["latest"]) if state["latest"] else None
     return top
 
 
@@ -126,8 +125,8 @@ def _difference(task: Task, base: Task | None) -> tuple[dict[str, object], list[
 
 def _encode_tree(tree: TokenTree | CalledTree) -> dict[str, object]:
     return {
-        "root": tree.task_tree.id.hex,
-        "last": tree.last_task.id.hex if tree.last_task else None,
+        "root": tree.task_tree.id,
+        "last": tree.last_task.id if tree.last_task else None,
         "success": tree.success,
         "completed": tree.completed,
         "data": tree.data,
@@ -143,9 +142,9 @@ def _row(task: Task, base: Task | None) -> list[object]:
     reached = task._state & ~TaskState.PREDICTED_MASK and (task.data or task._state != TaskState.FUTURE)
     changed, gone = _difference(task, base) if reached else ({}, None)
     row = [
-        task.id.hex,
-        task._parent.hex if task._parent else None,
-        [child.hex for child in task._children],
+        task.id,
+        task._parent,
+        task._children,
         task._state,
         task.task_spec.name,
         task.last_state_change,
@@ -156,14 +155,14 @@ def _row(task: Task, base: Task | None) -> list[object]:
         gone,
     ]
     # Named only where it is not the parent.
-    return row if base is task.parent else [*row, base.id.hex if base is not None else None]
+    return row if base is task.parent else [*row, base.id if base is not None else None]
 
 
 def _decode_tree(tree: TokenTree | CalledTree, state: dict, top: TokenTree) -> None:
     for row in state["tasks"]:
         _decode_task(tree, row)
-    tree.task_tree = tree.tasks[UUID(state["root"])]
-    tree.last_task = tree.tasks[UUID(state["last"])] if state["last"] else None
+    tree.task_tree = tree.tasks[state["root"]]
+    tree.last_task = tree.tasks[state["last"]] if state["last"] else None
     tree.success, tree.completed = state["success"], state["completed"]
     tree.data, tree.correlations = state["data"], state["correlations"]
     for task in tree.tasks.values():
@@ -177,10 +176,10 @@ def _decode_task(tree: TokenTree | CalledTree, row: list) -> None:
     if spec not in tree.spec.task_specs:
         raise StateRefused(f"the state knows an element {spec} that the definition has not")
     task = Token.__new__(Token)
-    task.id = UUID(task_id)
+    task.id = task_id
     task.workflow = tree
-    task._parent = UUID(parent) if parent else None
-    task._children = [UUID(child) for child in children]
+    task._parent = parent
+    task._children = children
     task._state = state
     task.task_spec = tree.spec.task_specs[spec]
     task.thread_id = 0
@@ -189,7 +188,7 @@ def _decode_task(tree: TokenTree | CalledTree, row: list) -> None:
     task.internal_data = inner
     if inner.get("seen_events"):
         inner["seen_events"] = [_decode_event(task, event) for event in inner["seen_events"]]
-    before = tree.tasks[UUID(base)] if base else None
+    before = tree.tasks[base] if base else None
     task.data = changed if gone is None else _whole_data(task, before, changed, gone)
     tree.tasks[task.id] = task
 

@@ -152,7 +152,7 @@ class Message(_HandsOver, MessageEventDefinition):
 
     def throw(self, my_task: Task) -> None:
         event = BpmnEvent(self, payload=json_copy(self._handed(my_task) if self.handed_over else my_task.data))
-        event.thrown_by = (element_of(my_task), my_task.id.hex)
+        event.thrown_by = (element_of(my_task), my_task.id)
         my_task.workflow.top_workflow.catch(event)
 
 

@@ -48,13 +48,13 @@ class _Join(UnstructuredJoin):
         may_fire = super()._update_hook(my_task)
         if may_fire:
             # Settled here and not when it runs: the next to arrive may not count on the same branches.
-            my_task.internal_data[_JOINED] = [task.id.hex for task in self._joined(my_task)]
+            my_task.internal_data[_JOINED] = [task.id for task in self._joined(my_task)]
             self._keep_waiting(my_task)
         return may_fire
 
     def _run_hook(self, my_task: Task) -> bool:
         ids = set(my_task.internal_data[_JOINED])
-        joined = [task for task in my_task.workflow.tasks.values() if task.task_spec is self and task.id.hex in ids]
+        joined = [task for task in my_task.workflow.tasks.values() if task.task_spec is self and task.id in ids]
         if len(joined) > 1:
             base = _parting(joined)
             data = json_copy(base.data)
@@ -71,7 +71,7 @@ class _Join(UnstructuredJoin):
         """
         places = [task for task in my_task.workflow.tasks.values() if task.task_spec is self]
         joined = {id for task in places for id in task.internal_data.get(_JOINED, ())}
-        return [task for task in places if task.parent._state == TaskState.COMPLETED and task.id.hex not in joined]
+        return [task for task in places if task.parent._state == TaskState.COMPLETED and task.id not in joined]
 
     def _joined(self, my_task: Task) -> list[Task]:
         """Return what goes on from here as one: of each flow that comes in, the branch that arrived first."""

@@ -93,7 +93,7 @@ class ScriptEngine:
 
     def call(self, spiff_task: Task, topic: str, inputs: Mapping[str, object]) -> object:
         """Return a connector's answer as JSON. What the connector refuses passes through unchanged."""
-        answer = self.outside.call(topic, element_of(spiff_task), spiff_task.id.hex, json_copy(inputs))
+        answer = self.outside.call(topic, element_of(spiff_task), spiff_task.id, json_copy(inputs))
         try:
             return json_copy(answer)
         except TypeError as error:

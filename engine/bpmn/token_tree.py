@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from SpiffWorkflow.bpmn.specs.mixins.events.event_types import CatchingEvent
 from SpiffWorkflow.bpmn.specs.mixins.events.intermediate_event import BoundaryEvent
@@ -56,6 +56,10 @@ class Token(Task):
 
     #: what the codec keeps of it from one dump to the next
     kept_row: tuple | None = None
+
+    def __init__(self, workflow: _Tree, task_spec: TaskSpec, parent: Token | None = None, *, state: int) -> None:
+        # A step looks some hundred ids up: text keeps its hash, a UUID computes it each time in Python.
+        super().__init__(workflow, task_spec, parent, state, id=secrets.token_hex(16))
 
     def _inherit_data(self) -> None:
         """Take over the parent's data, without sharing any nested value with that finished task."""
@@ -170,7 +174,7 @@ class _Tree:
             if task._state == TaskState.WAITING and task.id in self.tasks:
                 task.task_spec._update(task)
 
-    def _remove_task(self, task_id: UUID) -> None:
+    def _remove_task(self, task_id: str) -> None:
         for task in reversed(list(walk(self.tasks[task_id]))):
             task.parent._children.remove(task.id)
             del self.tasks[task.id]

@@ -164,7 +164,7 @@ class Workflow:
     def open_tasks(self) -> tuple[OpenTask, ...]:
         """Return what people can do now."""
         return tuple(
-            OpenTask(task.id.hex, element_of(task), task.task_spec.lane or "")
+            OpenTask(task.id, element_of(task), task.task_spec.lane or "")
             for task in self._tasks(TaskState.READY)
             if task.task_spec.manual
         )
@@ -243,7 +243,7 @@ class Workflow:
     def _open_task(self, task_id: str) -> Task:
         self._refuse_if_broken()
         for task in self._tasks(TaskState.READY):
-            if task.id.hex == task_id and task.task_spec.manual:
+            if task.id == task_id and task.task_spec.manual:
                 return task
         raise NotReady(f"task {task_id} is not open")
 
@@ -256,14 +256,14 @@ class Workflow:
 def _waits_of(task: Task) -> Iterator[Wait]:
     spec, definition = task.task_spec, task.task_spec.event_definition
     if not isinstance(definition, MultipleEventDefinition):
-        yield Wait(task.id.hex, element_of(task), _message_of(definition))
+        yield Wait(task.id, element_of(task), _message_of(definition))
         return
     seen = [event.event_definition for event in task.internal_data.get("seen_events", ())]
     for index, awaited in enumerate(definition.event_definitions):
         if awaited not in seen:
             # An event gateway has taken over the events of the elements behind it, in their order.
             gateway = isinstance(spec, EventBasedGateway)
-            yield Wait(task.id.hex, spec.outputs[index].bpmn_id if gateway else element_of(task), _message_of(awaited))
+            yield Wait(task.id, spec.outputs[index].bpmn_id if gateway else element_of(task), _message_of(awaited))
 
 
 def _message_of(definition: object) -> str:

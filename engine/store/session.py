@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 from sqlalchemy import Connection, Select, make_url, text
@@ -43,6 +44,7 @@ class Database:
         self._reading = self.engine.execution_options(**consistent)
         self._writing = self.engine.execution_options(**{WRITES: True})
         self._line = threading.Lock()
+        self._kept: Connection | None = None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -54,21 +56,38 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """All or nothing; on SQLite it holds the write lock from its first statement."""
-        with self._turn(), _own_faults(), self._writing.connect() as connection, connection.begin():
-            yield connection
+        if self.is_embedded:
+            with self._turn() as connection, connection.begin():
+                yield connection
+        else:
+            with _own_faults(), self._writing.connect() as connection, connection.begin():
+                yield connection
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """SQLite has one writer at a time and lets others sleep in growing steps: threads had better queue here."""
-        if not self.is_embedded:
-            yield
-            return
+    def _turn(self) -> Iterator[Connection]:
+        """SQLite has one writer at a time and lets others sleep in growing steps: threads had better queue here.
+
+        So one connection is enough for all of them; it stays open between two turns, until it meets a fault.
+        """
         if not self._line.acquire(timeout=embedded.BUSY_SECONDS):
             raise Unavailable("busy", "another writer has not ended")
         try:
-            yield
+            if self._kept is not None and not embedded.is_on_its_file(self._kept):
+                self._drop_kept()
+            if self._kept is None:
+                self._kept = self._writing.connect()
+            yield self._kept
+        except SQLAlchemyError as fault:
+            self._drop_kept()
+            _raise_own(fault)
         finally:
             self._line.release()
+
+    def _drop_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.invalidate()
+            kept.close()
 
     def is_alive(self) -> bool:
         """Tell whether the database answers."""
@@ -85,6 +104,7 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back."""
+        self._drop_kept()
         self.engine.dispose()
 
 
@@ -93,10 +113,14 @@ def _own_faults() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as fault:
-        own = translate(fault)
-        if own is fault:
-            raise
-        raise own from fault
+        _raise_own(fault)
+
+
+def _raise_own(fault: SQLAlchemyError) -> NoReturn:
+    own = translate(fault)
+    if own is fault:
+        raise fault
+    raise own from fault
 
 
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS

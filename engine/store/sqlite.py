@@ -70,10 +70,18 @@ def _stay_with_the_file(engine: Engine, path: Path) -> None:
         was_there = True
         record.info["file"] = _identity(path)
 
+        record.info["path"] = path
+
     @event.listens_for(engine, "checkout")
     def compare(_connection, record, _proxy) -> None:
         if _identity(path) != record.info["file"]:
             raise DisconnectionError("the database file is another one now")
+
+
+def is_on_its_file(connection: Connection) -> bool:
+    """Tell whether the file that an open connection writes to still stands where it was opened."""
+    info = connection.info
+    return "path" not in info or _identity(info["path"]) == info["file"]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

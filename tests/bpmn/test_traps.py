@@ -168,7 +168,7 @@ def test_run_on_a_task_that_is_not_ready_is_refused():
     workflow = start(definition(process(LINE, LINE_FLOWS)))
     future = next(task for task in workflow._tree.tasks.values() if task.task_spec.name == "b")
     with pytest.raises(NotReady):
-        workflow.complete(future.id.hex, {})
+        workflow.complete(future.id, {})
 
 
 def test_bare_runs_a_task_in_the_future():

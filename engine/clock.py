@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 #: villages keep Beijing time
@@ -35,6 +36,8 @@ class FrozenClock(Clock):
         return self.at + self.offset
 
 
+# A step asks four times for the day of its own moment.
+@lru_cache(maxsize=256)
 def local_date(moment: datetime) -> date:
     """Return the local calendar date of an aware moment."""
     return moment.astimezone(LOCAL).date()

@@ -19,7 +19,7 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.script_engine import ScriptEngine
-from engine.bpmn.task_data import json_copy, same
+from engine.bpmn.task_data import same
 from engine.bpmn.token_tree import CalledTree, Token, TokenTree
 from engine.errors import EngineError
 
@@ -86,16 +86,23 @@ def _decode(state: dict, definition: Definition, engine: ScriptEngine) -> TokenT
     return top
 
 
+def _rows(tree: TokenTree | CalledTree) -> list[orjson.Fragment | list[object]]:
+    """Return the rows of all tasks, as they were kept where nothing has changed since."""
+    rows: list[orjson.Fragment | list[object]] = []
+    for task in tree.tasks.values():
+        row = task.kept_row
+        # What lies ahead may be given something for later while its state stays as it is.
+        if row is None or (task._state & _AHEAD and (task.data or task.internal_data)):
+            row = _row_of(task)
+        rows.append(row)
+    return rows
+
+
 def _row_of(task: Token) -> orjson.Fragment | list[object]:
-    """Return the row of a task, as it was kept where it is settled."""
-    kept, state = task.kept_row, task._state
-    if kept and kept[0] == state and kept[1] == task.last_state_change and kept[2] == task._children:
-        if not (state & _AHEAD and (task.data or task.internal_data)):
-            return kept[3]
+    """Return the row of a task, and keep it where it is settled."""
     if not _settled(task):
         return _row(task, task.parent)
-    row = orjson.Fragment(orjson.dumps(_row(task, _finished_before(task))))
-    task.kept_row = task._state, task.last_state_change, list(task._children), row
+    task.kept_row = row = orjson.Fragment(orjson.dumps(_row(task, _finished_before(task))))
     return row
 
 
@@ -108,9 +115,10 @@ def _settled(task: Token) -> bool:
 
 
 def _finished_before(task: Task) -> Task | None:
-    before = task.parent
+    tasks = task.workflow.tasks
+    before = tasks.get(task._parent)
     while before is not None and not before._state & TaskState.FINISHED_MASK:
-        before = before.parent
+        before = tasks.get(before._parent)
     return before
 
 
@@ -131,7 +139,7 @@ def _encode_tree(tree: TokenTree | CalledTree) -> dict[str, object]:
         "completed": tree.completed,
         "data": tree.data,
         "correlations": tree.correlations,
-        "tasks": [_row_of(task) for task in tree.tasks.values()],
+        "tasks": _rows(tree),
     }
 
 
@@ -186,6 +194,9 @@ def _decode_task(tree: TokenTree | CalledTree, row: list) -> None:
     task.last_state_change = changed_at
     task.triggered = triggered
     task.internal_data = inner
+    if "merged" in inner:
+        # Earlier releases wrote the ids of instances with dashes.
+        inner["merged"] = [each.replace("-", "") for each in inner["merged"]]
     if inner.get("seen_events"):
         inner["seen_events"] = [_decode_event(task, event) for event in inner["seen_events"]]
     before = tree.tasks[base] if base else None
@@ -196,12 +207,7 @@ def _decode_task(tree: TokenTree | CalledTree, row: list) -> None:
 def _whole_data(task: Task, base: Task | None, changed: dict, gone: list[str]) -> dict[str, object]:
     if base is None:
         return changed
-    data = {key: value for key, value in base.data.items() if key not in gone}
-    # Only data that nobody will write to any more may share values with those before.
-    finished = task._state & base._state & TaskState.FINISHED_MASK
-    if not finished:
-        data = json_copy(data)
-    return {**data, **changed}
+    return {**{key: value for key, value in base.data.items() if key not in gone}, **changed}
 
 
 def _encode_event(task: Task, event: BpmnEvent) -> list[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from SpiffWorkflow.bpmn.specs import defaults
@@ -144,10 +145,12 @@ class _Instances(MultiInstanceTask):
     """
 
     def merge_child(self, workflow, child: Task) -> None:
+        my_task = child.parent
         if self.data_output is not None and self.output_item is not None:
+            # SpiffWorkflow adds to the collection in place, and the instances have taken it over as it was.
+            self.data_output.set(my_task, copy(self.data_output.get(my_task)))
             super().merge_child(workflow, child)
             return
-        my_task = child.parent
         changed = changes(my_task.parent.data, child.data)
         if self.input_item is not None:
             changed.pop(self.input_item.bpmn_id, None)

@@ -1,4 +1,8 @@
-"""JSON data of a matter: copied, merged and compared without ever sharing a nested value."""
+"""JSON data of a matter: copied, merged and compared, never changed in place.
+
+Tasks share the nested values they have inherited, so whoever changes one makes a new value (:func:`merged`); what
+comes from outside or goes there is copied (:func:`json_copy`).
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,8 @@ def merged(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, ob
     SpiffWorkflow's own DeepMerge also merges lists, and loses values doing so: ``[1, 2]`` overlaid with ``[2]``
     gives ``[1]`` there.
     """
+    if not old:
+        return dict(new)
     result = dict(old)
     for key, value in new.items():
         before = result.get(key)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from orjson import Fragment
 from SpiffWorkflow.bpmn.specs.mixins.events.event_types import CatchingEvent
 from SpiffWorkflow.bpmn.specs.mixins.events.intermediate_event import BoundaryEvent
 from SpiffWorkflow.bpmn.specs.mixins.inclusive_gateway import InclusiveGateway
@@ -54,16 +55,16 @@ MAX_STEPS = 5_000
 class Token(Task):
     """One place the flow has reached (SpiffWorkflow: Task)."""
 
-    #: what the codec keeps of it from one dump to the next
-    kept_row: tuple | None = None
+    #: what the codec keeps of it from one dump to the next, until its state or its children change
+    kept_row: Fragment | None = None
 
     def __init__(self, workflow: _Tree, task_spec: TaskSpec, parent: Token | None = None, *, state: int) -> None:
         # A step looks some hundred ids up: text keeps its hash, a UUID computes it each time in Python.
-        super().__init__(workflow, task_spec, parent, state, id=secrets.token_hex(16))
+        super().__init__(workflow, task_spec, parent, state, id=os.urandom(16).hex())
 
     def _inherit_data(self) -> None:
-        """Take over the parent's data, without sharing any nested value with that finished task."""
-        self.data = merged(self.data, json_copy(self.parent.data))
+        """Take over the parent's data, sharing nested values: nobody writes into one, a change is a new value."""
+        self.data = merged(self.data, self.parent.data)
 
     def set_data(self, /, **kwargs: object) -> None:
         """Lay values over the data; also used for what a message brings."""
@@ -80,6 +81,11 @@ class Token(Task):
         if value != self._state:
             self.last_state_change = time.time()
             self._state = value
+            self.kept_row = None
+
+    def _child_added_notify(self, child: Token) -> None:
+        self._children.append(child.id)
+        self.kept_row = None
 
     def complete(self) -> None:
         self.workflow.top_workflow.note_completed(self)
@@ -94,11 +100,12 @@ class Token(Task):
 
     def _comes_again(self) -> bool:
         """Tell whether the same element already lies ahead, nearer by."""
-        before = self.parent
+        tasks = self.workflow.tasks
+        before = tasks.get(self._parent)
         while before is not None and not before._state & TaskState.FINISHED_MASK:
             if before.task_spec is self.task_spec:
                 return True
-            before = before.parent
+            before = tasks.get(before._parent)
         return False
 
     # All below recurse in SpiffWorkflow, or stop silently at 1,000 tasks.
@@ -177,13 +184,18 @@ class _Tree:
     def _remove_task(self, task_id: str) -> None:
         for task in reversed(list(walk(self.tasks[task_id]))):
             task.parent._children.remove(task.id)
+            task.parent.kept_row = None
             del self.tasks[task.id]
             self._task_removed_notify(task)
 
     def is_completed(self) -> bool:
         # From the end: what is not finished stands there.
         unfinished = TaskState.NOT_FINISHED_MASK
-        return self.completed or not any(task._state & unfinished for task in reversed(self.tasks.values()))
+        if not self.completed:
+            for task in reversed(self.tasks.values()):
+                if task._state & unfinished:
+                    return False
+        return True
 
     def cancel(self, success: bool = False) -> list[Task]:
         self.success, self.completed = success, True

@@ -100,7 +100,7 @@ def load_of_task(transaction: Transaction, repository: Repository, task_id: str)
     if row is None:
         raise NotFound("待办", task_id)
     matter = _loaded(transaction, repository, row)
-    return matter, next(each for each in matter.tasks(transaction) if each.id == task_id)
+    return matter, next(each for each in reversed(matter.tasks(transaction)) if each.id == task_id)
 
 
 def _loaded(transaction: Transaction, repository: Repository, row: Row) -> Matter:

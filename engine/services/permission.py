@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from operator import attrgetter
 
 from sqlalchemy import Connection, Row, Select, bindparam, case, func, or_, select
 
@@ -298,14 +299,16 @@ def read_bars(
     # Whoever leaves a matter does so from one of its tasks.
     has_recusals = bool(tasks and tasks[0].recusals)
     recused = dict(map(tuple, _RECUSALS.all(connection, {"matter": instance_id}))) if has_recusals else {}
-    hands: dict[str, frozenset[str]] = {}
+    hands: dict[str, set[str]] = {}
     steps: dict[str, str] = {}
-    for each in tasks:
-        if each.state == "completed":
-            people = {each.completed_by, each.on_behalf_of} - {None}
-            hands[each.element] = hands.get(each.element, frozenset()) | people
-            steps[each.element] = each.step
-    return Bars(applicant_id, relatives, recused, hands, steps)
+    for state, element, step, *people in map(_HANDS, tasks):
+        if state == "completed":
+            hands.setdefault(element, set()).update(filter(None, people))
+            steps[element] = step
+    return Bars(applicant_id, relatives, recused, {key: frozenset(each) for key, each in hands.items()}, steps)
+
+
+_HANDS = attrgetter("state", "element", "step", "completed_by", "on_behalf_of")
 
 
 def _relatives(connection: Connection, person_id: str) -> dict[str, str]:

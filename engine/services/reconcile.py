@@ -55,18 +55,19 @@ class Matter:
     #: when a timer could first move it, as it was before the step
     next_due: datetime | None = None
     _tasks: Sequence[Row] | None = None
+    _open: Sequence[Row] = ()
     _bars: Bars | None = None
     #: the task that this step has done
     _done: Row | None = None
 
-    @property
-    def id(self) -> str:
-        return self.row.id
+    def __post_init__(self) -> None:
+        self.id: str = self.row.id
 
     def tasks(self, transaction: Transaction) -> Sequence[Row]:
         """Return its tasks as they were before the step, read once."""
         if self._tasks is None:
             self._tasks = tasks_of(transaction.connection, self.id)
+            self._open = [each for each in self._tasks if each.state == "open"]
         return self._tasks
 
     def bars(self, transaction: Transaction) -> Bars:
@@ -92,12 +93,13 @@ class Matter:
 
     def open_before(self, transaction: Transaction) -> list[Row]:
         """Return the tasks that were open when the diagram moved on."""
-        return [each for each in self.tasks(transaction) if each.state == "open" and each is not self._done]
+        self.tasks(transaction)
+        return [each for each in self._open if each is not self._done]
 
     def ended_limits(self, transaction: Transaction, still_open: Collection[str]) -> list[str]:
         """Return the ids of the tasks with a limit that this step has ended."""
-        limited = (each for each in self.tasks(transaction) if each.state == "open" and each.limit_value is not None)
-        return [each.id for each in limited if each.id not in still_open]
+        self.tasks(transaction)
+        return [each.id for each in self._open if each.limit_value is not None and each.id not in still_open]
 
     def settled(self, next_due: datetime | None) -> None:
         """Forget what has been read: the step is written down, and another may follow in the same transaction."""

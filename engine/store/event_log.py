@@ -183,7 +183,8 @@ def _row(event: Event, number: int, prev: str) -> dict[str, object]:
     return {**row, "hash": entry_hash(row)}
 
 
-_HASHED = [key for key in event_log.c.keys() if key not in ("hash", "prev")]
+# Plain text: for names of SQLAlchemy's own kind the fast encoder would step aside.
+_HASHED = [str(key) for key in event_log.c.keys() if key not in ("hash", "prev")]
 
 
 def entry_hash(row: Mapping[str, object]) -> str:
@@ -198,7 +199,7 @@ def entry_hash(row: Mapping[str, object]) -> str:
         return ""
 
 
-_MOMENTS = [column.key for column in event_log.c if isinstance(column.type, Moment)]
+_MOMENTS = [str(column.key) for column in event_log.c if isinstance(column.type, Moment)]
 
 
 def _as_text(moment: datetime | None) -> str | None:

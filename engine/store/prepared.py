@@ -120,7 +120,7 @@ class _Sending:
         told = {key: process for key, process in processors.items() if process and key not in unsaid}
         return cls(str(compiled), names, constants, told, compiled.positional, columns)
 
-    def bound(self, values: Values) -> tuple | dict:
+    def bound(self, values: Values) -> Sequence[object] | dict:
         """Return the parameters as the driver takes them: in order or by name, converted."""
         known = {**self._constants, **values} if self._constants else values
         if not self._positional:
@@ -131,7 +131,7 @@ class _Sending:
         converted = list(bound)
         for index, process in self._to_convert:
             converted[index] = process(converted[index])
-        return tuple(converted)
+        return converted
 
 
 def _row_maker(columns: Sequence[tuple[str, _Processor | None]]) -> Callable[[Sequence[object]], Row]:

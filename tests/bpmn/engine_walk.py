@@ -52,6 +52,10 @@ class Walk:
     def call(self, topic, element, call_key, inputs):
         return {}
 
+    def said(self, element: str) -> dict[str, object]:
+        """Return what is filled in at a step, or what a message brings."""
+        return {}
+
     def _plan(self, path) -> dict[str, deque[set[str]]]:
         planned: dict[str, deque[set[str]]] = {}
         for index, id in enumerate(path):
@@ -86,9 +90,9 @@ class Walk:
     def act(self, element: str, task: str) -> None:
         try:
             if task:
-                self.workflow.complete(task, {})
+                self.workflow.complete(task, self.said(element))
             else:
-                assert self.workflow.receive(f"M_{element}", {})
+                assert self.workflow.receive(f"M_{element}", self.said(element))
         except StepFailed as error:
             self.failed = error
         self._note()

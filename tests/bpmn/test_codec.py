@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 import pytest
@@ -61,6 +62,26 @@ STEPS: list[tuple[str, dict]] = [
     ("vote", {"yes": False}),
     ("y", {"y": {"z": []}}),
 ]
+
+
+SIGNED = process(
+    '<startEvent id="s"/><userTask id="sign"><multiInstanceLoopCharacteristics isSequential="true">'
+    '<loopCardinality>=3</loopCardinality></multiInstanceLoopCharacteristics></userTask><endEvent id="e"/>',
+    "s -> sign\nsign -> e",
+)
+
+
+def test_ids_of_instances_as_earlier_releases_wrote_them_are_known():
+    shared = definition(SIGNED)
+    workflow = start(shared)
+    do(workflow, "sign")
+    state = orjson.loads(workflow.dump())
+    frame = next(row for row in state["tree"]["tasks"] if isinstance(row[7], dict) and "merged" in row[7])
+    frame[7]["merged"] = [str(UUID(id)) for id in frame[7]["merged"]]
+    workflow = Workflow.load(shared, orjson.dumps(state), Outside())
+    do(workflow, "sign")
+    do(workflow, "sign")
+    assert workflow.finished
 
 
 def test_what_comes_back_is_what_was_dumped_at_every_step():

@@ -69,18 +69,6 @@ def test_a_change_deep_inside_never_rewrites_finished_tasks():
     assert (finished.data, workflow.data) == ({"a": {"k": {"n": 1}}}, {"a": {"k": {"n": 2}}})
 
 
-def test_no_two_tasks_share_a_nested_value():
-    shared = definition(process(SPLIT, SPLIT_FLOWS))
-    workflow = start(shared, {"a": {"k": {"n": [1]}}})
-    do(workflow, "a", {"x": {"y": {}}})
-    workflow = reload(workflow, shared)
-    do(workflow, "b")
-    open_task = next(task for task in workflow._tree.tasks.values() if task._state == TaskState.READY)
-    for task in workflow._tree.tasks.values():
-        if task is not open_task and task.data:
-            assert task.data["a"]["k"]["n"] is not open_task.data["a"]["k"]["n"]
-
-
 def test_bare_rewrites_the_history_of_finished_tasks():
     workflow = bare(process(LINE, LINE_FLOWS))
     bare_complete(workflow, "a", a={"k": {"n": 1}})

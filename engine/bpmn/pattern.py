@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import accumulate
 
 #: characters a text with a pattern may have at most, whatever the form allows
 MAX_MATCHED = 200
 #: ways to try, estimated from the pattern; about a tenth of a second
 _MAX_COST = MAX_MATCHED**3
+
+#: groups inside groups: Python reads them by recursion
+_MAX_DEPTH = 20
+#: digits of a count; Python refuses to read thousands of them
+_MAX_DIGITS = 4
 
 _SINGLE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _COUNTED = re.compile(r"\{(\d*)(,?)(\d*)\}")
@@ -30,12 +36,21 @@ def compile_pattern(text: str) -> re.Pattern[str]:
         raise PatternError("格式里不能用反向引用和零宽断言")
     if re.search(r"\)[*+{]", shape):
         raise PatternError("格式里的括号组不能重复，只能后面加问号")
+    if _depth(shape) > _MAX_DEPTH:
+        raise PatternError(f"格式里的括号套得太深，最多套 {_MAX_DEPTH} 层")
+    if any(len(digits) > _MAX_DIGITS for least, _, most in _COUNTED.findall(shape) for digits in (least, most)):
+        raise PatternError(f"格式里的次数最多 {_MAX_DIGITS} 位数")
     if _cost(shape) > _MAX_COST:
         raise PatternError("格式太复杂，请以 ^ 开头，并且少用不定次数的重复")
     try:
         return re.compile(text, re.ASCII)
     except (re.error, OverflowError) as error:
         raise PatternError(f"格式不是正则表达式（{error}）") from error
+
+
+def _depth(shape: str) -> int:
+    """Return how deep groups stand inside groups."""
+    return max(accumulate({"(": 1, ")": -1}.get(sign, 0) for sign in shape), default=0)
 
 
 def _cost(shape: str) -> int:

@@ -109,6 +109,8 @@ def test_properties_written_as_texts_are_read_as_truths():
         ({"validate": {"minimum": 1}}, "minimum"),
         ({"validate": {"pattern": "(a+)+$"}}, "括号组"),
         ({"validate": {"pattern": "["}}, "正则"),
+        ({"validate": {"pattern": "^" + "(" * 400 + "a" + ")" * 400}}, "套得太深"),
+        ({"validate": {"pattern": "^a{" + "9" * 5_000 + "}$"}}, "次数"),
         ({"validate": {"maxLength": -1}}, "maxLength"),
         ({"type": "number", "validate": {"max": "=copies"}}, "limit.max"),
         ({"type": "number", "properties": {"limit.max": "copies"}}, "limit.max"),

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from statistics import median
@@ -26,43 +26,64 @@ COMMITS = 200
 ROW = 6_000
 
 
-def bare_step(matters: int) -> float:
-    """Return ms CPU of a step of the same diagram on bare SpiffWorkflow, nothing kept."""
-    spent: list[float] = []
-    for _ in range(matters):
-        workflow = _stock_workflow()
-        for task, values in _steps(lambda workflow=workflow: workflow):
-            spent.append(cpu_ms(lambda task=task, values=values: _complete(task, values)))
-    return median(spent)
+class Disk:
+    """A SQLite database with nothing in it but what is measured: one row, or states as SpiffWorkflow writes them."""
 
+    def __init__(self, place: Path) -> None:
+        self._connection = sqlite3.connect(place / "floor.db", isolation_level=None)
+        self._connection.execute("pragma journal_mode = wal")
+        self._connection.execute("pragma synchronous = full")
+        self._connection.execute("create table kept (id integer primary key, state blob)")
+        self._connection.execute("insert into kept values (0, zeroblob(?))", (ROW,))
+        self._serializer = BpmnWorkflowSerializer(BpmnWorkflowSerializer.configure(SPIFF_CONFIG))
 
-def stock_step(place: Path, matters: int) -> float:
-    """Return ms CPU to load, complete and save a step with SpiffWorkflow's own JSON serializer in SQLite, FULL."""
-    serializer = BpmnWorkflowSerializer(BpmnWorkflowSerializer.configure(SPIFF_CONFIG))
-    spent: list[float] = []
-    with closing(_database(place / "stock.db")) as connection:
-        for number in range(matters):
-            workflow = _stock_workflow()
-            connection.execute("insert into kept values (?, ?)", (number, serializer.serialize_json(workflow)))
-            while not workflow.is_completed():
-                found: list[BpmnWorkflow] = []
-                spent.append(cpu_ms(lambda n=number, f=found: _stored_step(connection, serializer, n, f)))
-                workflow = found[0]
-    return median(spent)
+    def close(self) -> None:
+        self._connection.close()
 
+    def least_steps(self) -> list[tuple[float, float]]:
+        """Return ms CPU of each step of one matter on bare SpiffWorkflow in memory, and of a FULL commit after it."""
+        workflow, spent = _stock_workflow(), []
+        for task, values in _steps(lambda: workflow):
+            # SQLite writes nothing where a row stays as it was.
+            row = os.urandom(ROW)
+            spent.append((cpu_ms(partial(_complete, task, values)), cpu_ms(partial(self._commit, row))))
+        return spent
 
-def full_commit(place: Path) -> tuple[float, float]:
-    """Return (ms CPU of one FULL commit of one row, commits a second one after the other)."""
-    spent: list[float] = []
-    with closing(_database(place / "floor.db")) as connection:
-        connection.execute("insert into kept values (0, zeroblob(?))", (ROW,))
-        # SQLite writes nothing where a row stays as it was.
+    def full_commits_per_s(self) -> float:
+        """Return how many FULL commits of one row there are in a second, one after the other."""
         rows = [os.urandom(ROW) for _ in range(COMMITS)]
         began = time.perf_counter()
         for row in rows:
-            spent.append(cpu_ms(lambda row=row: _commit(connection, row)))
-        elapsed = time.perf_counter() - began
-    return median(spent), COMMITS / elapsed
+            self._commit(row)
+        return COMMITS / (time.perf_counter() - began)
+
+    def stock_steps(self) -> list[float]:
+        """Return ms CPU to load, complete and save each step of one matter with SpiffWorkflow's own JSON serializer."""
+        workflow = _stock_workflow()
+        self._connection.execute(
+            "insert or replace into kept values (1, ?)", (self._serializer.serialize_json(workflow),)
+        )
+        spent: list[float] = []
+        while not workflow.is_completed():
+            found: list[BpmnWorkflow] = []
+            spent.append(cpu_ms(lambda f=found: self._stock_step(f)))
+            workflow = found[0]
+        return spent
+
+    def _commit(self, row: bytes) -> None:
+        self._connection.execute("begin immediate")
+        self._connection.execute("update kept set state = ? where id = 0", (row,))
+        self._connection.execute("commit")
+
+    def _stock_step(self, found: list[BpmnWorkflow]) -> None:
+        self._connection.execute("begin immediate")
+        state = self._connection.execute("select state from kept where id = 1").fetchone()[0]
+        workflow = self._serializer.deserialize_json(state)
+        found.append(workflow)
+        task = _next_task(workflow)
+        _complete(task, packages.values_of(task.task_spec.name, again=_rounds(workflow) == 0))
+        self._connection.execute("update kept set state = ? where id = 1", (self._serializer.serialize_json(workflow),))
+        self._connection.execute("commit")
 
 
 def fsync_ms(place: Path) -> float:
@@ -75,33 +96,6 @@ def fsync_ms(place: Path) -> float:
             os.fsync(file.fileno())
             spent.append((time.perf_counter() - began) * 1000)
     return median(spent)
-
-
-def _database(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("pragma journal_mode = wal")
-    connection.execute("pragma synchronous = full")
-    connection.execute("create table kept (id integer primary key, state blob)")
-    return connection
-
-
-def _commit(connection: sqlite3.Connection, row: bytes) -> None:
-    connection.execute("begin immediate")
-    connection.execute("update kept set state = ? where id = 0", (row,))
-    connection.execute("commit")
-
-
-def _stored_step(
-    connection: sqlite3.Connection, serializer: BpmnWorkflowSerializer, number: int, found: list[BpmnWorkflow]
-) -> None:
-    connection.execute("begin immediate")
-    state = connection.execute("select state from kept where id = ?", (number,)).fetchone()[0]
-    workflow = serializer.deserialize_json(state)
-    found.append(workflow)
-    task = _next_task(workflow)
-    _complete(task, packages.values_of(task.task_spec.name, again=_rounds(workflow) == 0))
-    connection.execute("update kept set state = ? where id = ?", (serializer.serialize_json(workflow), number))
-    connection.execute("commit")
 
 
 def _stock_workflow() -> BpmnWorkflow:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from statistics import median
 
-from sqlalchemy import event, func, select, text
+from sqlalchemy import func, select, text
 
 from engine.benchmark import packages
 from engine.benchmark.county import BenchCounty, Open, cpu_ms
@@ -23,6 +22,11 @@ def completion(county: BenchCounty, *, cold: bool = False) -> float:
 
     :param cold: as by a process that has never met the matter
     """
+    return median(spent for number in range(MATTERS) for spent in completions(county, number, cold=cold))
+
+
+def completions(county: BenchCounty, number: int, *, cold: bool = False) -> list[float]:
+    """Return ms CPU of each step of one matter; ``number`` says in which village."""
     spent: list[float] = []
 
     def timed(open_task: Open, typed: dict[str, list[str]]) -> None:
@@ -30,9 +34,8 @@ def completion(county: BenchCounty, *, cold: bool = False) -> float:
             county.engine.live.clear()
         spent.append(cpu_ms(lambda: county.complete(open_task, typed)))
 
-    for number in range(MATTERS):
-        county.walk(county.start("twenty_steps", county.villages[number % len(county.villages)]), timed)
-    return median(spent)
+    county.walk(county.start("twenty_steps", county.villages[number % len(county.villages)]), timed)
+    return spent
 
 
 def vote(county: BenchCounty, signers: int) -> float:
@@ -87,7 +90,7 @@ def statements(county: BenchCounty) -> dict[str, int]:
     }
     for name, read in readers.items():
         read()
-        with counted(county) as sent:
+        with county.engine.database.statements() as sent:
             read()
         found[name] = len(sent)
     return found
@@ -97,25 +100,9 @@ def _completion_statements(county: BenchCounty, matter_id: str) -> int:
     numbers: list[int] = []
 
     def count(open_task: Open, typed: dict[str, list[str]]) -> None:
-        with counted(county) as sent:
+        with county.engine.database.statements() as sent:
             county.complete(open_task, typed)
         numbers.append(len(sent))
 
     county.walk(matter_id, count)
     return max(numbers)
-
-
-@contextmanager
-def counted(county: BenchCounty) -> Iterator[list[str]]:
-    """Collect the statements sent meanwhile; beginning and ending a transaction are none."""
-    sent: list[str] = []
-
-    def note(_connection, _cursor, statement: str, *_rest) -> None:
-        if not statement.startswith("begin"):
-            sent.append(statement)
-
-    event.listen(county.engine.database.engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(county.engine.database.engine, "before_cursor_execute", note)

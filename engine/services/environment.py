@@ -45,6 +45,7 @@ class Environment:
         """Run a connector inside this transaction; NotFound when there is none of that name."""
         if topic not in CONNECTORS:
             raise NotFound("连接器", topic)
+        self._transaction.write_down()
         row = self._fresh_row()
         return CONNECTORS[topic](
             Call(

@@ -51,6 +51,8 @@ def settle(
     went_on = False
     for _ in range(MOST_ROUNDS):
         thrown = matter.workflow.take_thrown()
+        if thrown:
+            transaction.write_down()
         for number, each in enumerate(thrown):
             sending = _sending(matter, each.message, each.payload, each.key or f"{matter.revision}:{number}")
             _hand_on(repository, transaction, sending, moving, each.element)
@@ -58,6 +60,7 @@ def settle(
         if kept is None:
             return open_steps(transaction, matter.row) if thrown or went_on else steps
         went_on = True
+        transaction.write_down()
         _take_up(transaction, matter, kept)
     raise StepFailed("", f"两个事项的消息来回超过 {MOST_ROUNDS} 次")
 

@@ -147,7 +147,7 @@ class Tasks:
             matters.required_papers(transaction, matter.id, activity, values)
             matters.identify(transaction, matter, values)
             self._check_still_free(transaction, matter, activity, by)
-            act = self._record(transaction, matter, row, values, by, on_behalf_of, acted_at)
+            act, completed = self._record(transaction, matter, row, values, by, on_behalf_of, acted_at)
             matter.workflow.complete(task_id, values)
             next_steps = messages.settle(self._repository, transaction, matter, act)
             refusal = matter.workflow.refusal or {}
@@ -159,7 +159,7 @@ class Tasks:
                 matter.workflow.finished,
                 str(refusal.get("code", "")),
             )
-            self._close(transaction, row, form_token, done)
+            self._close(transaction, row, completed, form_token, done)
             return done
 
     def _own_task(self, transaction: Transaction, task_id: str, by: str) -> tuple[Matter, Row, Bars, object]:
@@ -212,12 +212,15 @@ class Tasks:
         if reason:
             raise NotAllowed(f"{reason}。请用“申报回避”把这一步交出去", activity.lane)
 
-    def _record(self, transaction, matter, row, values, by, on_behalf_of, acted_at) -> Act:
-        """Mark the row done before the diagram moves on: the next step must not fall to the same hands."""
+    def _record(self, transaction, matter, row, values, by, on_behalf_of, acted_at) -> tuple[Act, dict]:
+        """Mark the task done before the diagram moves on: the next step must not fall to the same hands.
+
+        Its row is written when the step has its answer, or before (``unwritten``) where somebody looks for it.
+        """
         submission_id, digest = matters.submit(
             transaction, matter.id, row.element, row.step, values, by=by, task_id=row.id
         )
-        done = {
+        completed = {
             "task": row.id,
             "completed_at": transaction.now,
             "completed_by": by,
@@ -225,14 +228,18 @@ class Tasks:
             "acted_at": acted_at,
             "assignee_id": row.assignee_id or by,
         }
-        _COMPLETE.run(transaction.connection, done)
+        transaction.unwritten = lambda: _COMPLETE.run(transaction.connection, completed)
         matter.note_hand(transaction, row, *filter(None, (by, on_behalf_of)))
-        return Act(by, on_behalf_of, acted_at, submission_id, digest)
+        return Act(by, on_behalf_of, acted_at, submission_id, digest), completed
 
-    def _close(self, transaction: Transaction, row: Row, form_token: str, done: Done) -> None:
+    def _close(self, transaction: Transaction, row: Row, completed: dict, form_token: str, done: Done) -> None:
         ended = {"finished": True, "refused": done.refused} if done.finished else {}
-        answer = {"next_steps": done.next_steps, **ended}
-        _ANSWER.run(transaction.connection, {"task": row.id, "form_token": form_token or None, "answer": answer})
+        said = {"form_token": form_token or None, "answer": {"next_steps": done.next_steps, **ended}}
+        if transaction.unwritten is None:
+            _ANSWER.run(transaction.connection, {"task": row.id, **said})
+        else:
+            transaction.unwritten = None
+            _COMPLETE_WITH_ANSWER.run(transaction.connection, {**completed, **said})
         if row.drafts:
             transaction.connection.execute(delete(draft).where(draft.c.task_id == row.id))
 
@@ -343,11 +350,11 @@ _ATTACHED = Prepared(
 )
 _THIS = update(task).where(task.c.id == bindparam("task"))
 _DONE_BY = ("completed_at", "completed_by", "on_behalf_of", "acted_at", "assignee_id")
-_COMPLETE = Prepared(
-    _THIS.values(state="completed", warn_at=None, red_at=None, **{key: bindparam(key) for key in _DONE_BY})
-)
+_COMPLETED = _THIS.values(state="completed", warn_at=None, red_at=None, **{key: bindparam(key) for key in _DONE_BY})
+_COMPLETE = Prepared(_COMPLETED)
 _SAID = Prepared(select(task.c.answer).where(task.c.id == bindparam("task")))
-_ANSWER = Prepared(_THIS.values(form_token=bindparam("form_token"), answer=bindparam("answer")))
+_WITH = {key: bindparam(key) for key in ("form_token", "answer")}
+_ANSWER, _COMPLETE_WITH_ANSWER = Prepared(_THIS.values(_WITH)), Prepared(_COMPLETED.values(_WITH))
 
 
 def _repeated(transaction: Transaction, matter: Matter, row: Row, by: str, form_token: str) -> Done | None:

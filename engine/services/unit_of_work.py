@@ -58,6 +58,14 @@ class Transaction:
     events: list[Event] = field(default_factory=list)
     #: done once everything is kept for good, not at all otherwise
     after_commit: list[Callable[[], None]] = field(default_factory=list)
+    #: writes what the step has made of its own task: at its end, in one go, or before anybody looks for it
+    unwritten: Callable[[], None] | None = None
+
+    def write_down(self) -> None:
+        """Let the database show what the step has done so far."""
+        if self.unwritten is not None:
+            self.unwritten()
+            self.unwritten = None
 
     @cached_property
     def today(self) -> date:

@@ -69,13 +69,20 @@ def _is_plain(value: object) -> bool:
     It writes fractions in another way, and knows no numbers of more than 64 bits.
     """
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind in _SCALARS:
         return True
     if kind is dict:
-        return all(type(key) is str for key in value) and all(map(_is_plain, value.values()))
-    if kind is list or kind is tuple:
-        return all(map(_is_plain, value))
-    return kind is int and -_MOST <= value <= _MOST
+        values = value.values()
+        if any(type(key) is not str for key in value):
+            return False
+    elif kind is list or kind is tuple:
+        values = value
+    else:
+        return kind is int and -_MOST <= value <= _MOST
+    return all(type(each) in _SCALARS or _is_plain(each) for each in values)
+
+
+_SCALARS = frozenset((str, bool, type(None)))
 
 
 def new_salt() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import orjson
-from sqlalchemy import Connection, Select, make_url, text
+from sqlalchemy import Connection, Select, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import Unavailable
@@ -22,6 +22,8 @@ from engine.store.sqlite import WRITES
 
 #: what an address, a driver or a file raises that is no database of ours, or that fails under way
 DATABASE_FAULTS = (SQLAlchemyError, ModuleNotFoundError, Unavailable)
+#: execution option of every connection: lists that each take down the prepared statements sent meanwhile
+HEARD = "sihua_heard"
 
 
 class Database:
@@ -41,8 +43,9 @@ class Database:
         self.schema = "" if self.is_embedded else schema_of(address)
         # On PostgreSQL each statement would otherwise see a state of its own.
         consistent = {} if self.is_embedded else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        self._reading = self.engine.execution_options(**consistent)
-        self._writing = self.engine.execution_options(**{WRITES: True})
+        self._heard: list[list[str]] = []
+        self._reading = self.engine.execution_options(**consistent, **{HEARD: self._heard})
+        self._writing = self.engine.execution_options(**{WRITES: True, HEARD: self._heard})
         self._line = threading.Lock()
         self._kept: Connection | None = None
 
@@ -88,6 +91,22 @@ class Database:
         if kept is not None:
             kept.invalidate()
             kept.close()
+
+    @contextmanager
+    def statements(self) -> Iterator[list[str]]:
+        """Collect the statements sent meanwhile; beginning and ending a transaction are none."""
+        sent: list[str] = []
+
+        def note(_connection, _cursor, statement: str, *_rest) -> None:
+            sent.append(statement)
+
+        event.listen(self.engine, "before_cursor_execute", note)
+        self._heard.append(sent)
+        try:
+            yield sent
+        finally:
+            self._heard.remove(sent)
+            event.remove(self.engine, "before_cursor_execute", note)
 
     def is_alive(self) -> bool:
         """Tell whether the database answers."""

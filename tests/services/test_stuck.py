@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from engine.clock import LOCAL
 from engine.store.tables import card
@@ -138,7 +138,6 @@ def test_a_village_sees_itself_and_the_county_sees_all(county):
 def test_the_board_is_one_statement(county, inspection):
     county.ask()
     at(county, "2026-03-18T09:00")
-    statements = []
-    event.listen(county.engine.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    assert board(county, inspection).rows
-    assert len([text for text in statements if not text.startswith("begin")]) == 1
+    with county.engine.database.statements() as sent:
+        assert board(county, inspection).rows
+    assert len(sent) == 1

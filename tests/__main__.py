@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 from webui import bootstrap
 
 
+#: processes that run tests side by side at most: each has a database server and a browser of its own
+MOST_PROCESSES = 4
+
+
 def pytest_arguments(arguments: list[str]) -> list[str]:
-    """Leave out the tests that take minutes, unless --full asks for them or -m chooses."""
+    """Leave out the tests that take minutes, unless --full asks for them or -m chooses; run all others side by side."""
     if "--full" in arguments:
+        # Those that take minutes watch what happens under load of their own making.
         return [each for each in arguments if each != "--full"]
-    return arguments if "-m" in arguments else ["-m", "not full", *arguments]
+    chosen = [] if "-m" in arguments else ["-m", "not full"]
+    return [*chosen, *([] if named_tests(arguments) else side_by_side()), *arguments]
+
+
+def side_by_side() -> list[str]:
+    """Return what lets pytest use the cores of this machine, a file of tests in one process."""
+    count = min(os.cpu_count() or 1, MOST_PROCESSES)
+    return ["-n", str(count), "--dist", "loadfile"] if count > 1 else []
+
+
+def named_tests(arguments: list[str]) -> list[str]:
+    return [each for each in arguments if each.startswith("tests")]
 
 
 def needs_browser(arguments: list[str]) -> bool:
     """Say whether to look for a browser first, while progress can be seen: unless other tests are named."""
-    named = [each for each in arguments if each.startswith("tests")]
+    named = named_tests(arguments)
     return not named or any("browser" in each for each in named)
 
 

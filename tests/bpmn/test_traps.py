@@ -77,7 +77,9 @@ def test_bare_rewrites_the_history_of_finished_tasks():
     assert finished.data["a"]["k"]["n"] == 2
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, 1j, b"bytes", float, {1: "key"}], ids=repr)
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, 1j, b"bytes", float, {1: "key"}], ids=lambda value: type(value).__name__
+)
 def test_only_json_enters_task_data(value: object):
     workflow = start(definition(process(LINE, LINE_FLOWS)))
     with pytest.raises(TypeError):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from engine.bpmn.content_model import CONTENT_MODEL, allows
 from engine.bpmn.document import BPMN
 from engine.bpmn.facts import FactsError
 from engine.bpmn.rules import package_rule, rule
@@ -187,6 +188,29 @@ def _references(diagram: Diagram) -> Iterator[tuple[etree._Element, str, tuple[s
                 yield element, element.get("processRef"), ("process",)
         if element.get("default") and element.tag.startswith(f"{{{BPMN}}}"):
             yield element, element.get("default"), ("sequenceFlow",)
+
+
+@rule("schema-invalid")
+def stands_where_bpmn_has_it(diagram: Diagram) -> Iterator[Place]:
+    """What stands where BPMN does not have it is lost, or taken for something else."""
+    for element in diagram.elements:
+        content = CONTENT_MODEL.get(kind(element))
+        if content is None:
+            continue
+        for child in element.iterchildren(f"{{{BPMN}}}*"):
+            if kind(child) not in content.children and kind(child) in CONTENT_MODEL:
+                message = f"{full_title(child)}放在{full_title(element)}里，BPMN 里没有这个位置，读不到它。"
+                yield diagram.at(child, message, "请删去它，在流程图编辑器里重新画到该在的地方。")
+        for attribute, value in element.attrib.items():
+            if attribute in content.attributes:
+                allowed = content.attributes[attribute]
+                if not allows(allowed, value):
+                    known = f"只能写 {'、'.join(allowed)}" if isinstance(allowed, tuple) else "要写整数"
+                    message = f"{full_title(element)}的 {attribute} 写成了“{value}”，读不懂。"
+                    yield diagram.at(element, message, f"{attribute} {known}；不需要的，请删去这一项。")
+            elif not attribute.startswith("{"):
+                message = f"{full_title(element)}没有 {attribute} 这一项，写了也不起作用。"
+                yield diagram.at(element, message, "请删去它；附加的说明写在扩展元素（extensionElements）里。")
 
 
 @rule("fact-invalid")

@@ -13,7 +13,6 @@ from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
 from engine.bpmn.rules import Rule, package_rule, rule
 from engine.bpmn.rules.events import EVENT_NAMES
 from engine.bpmn.rules.subject import (
-    SCOPES,
     Diagram,
     Place,
     Subject,
@@ -159,8 +158,6 @@ def _unsupported(element: etree._Element) -> str:
         if element.get("name") or element.get("id"):
             return f"{title(element)}是{kind_name(element)}，这里不支持，画了也不会执行。"
         return f"{title(_named(element))}里的 {kind_name(element)} 不支持，写了也不起作用。"
-    if name in _NODES and kind(element.getparent()) not in SCOPES:
-        return f"{title(element)}没有画在流程里。"
     for attribute, plain in _PLAIN_VALUES.items() if not _PLAIN_VALUES.keys().isdisjoint(element.keys()) else ():
         if element.get(attribute, plain[0]).strip() not in plain:
             return f"{title(element)}写了 {attribute}={element.get(attribute)}，这里不支持，写了也不起作用。"

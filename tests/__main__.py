@@ -8,7 +8,6 @@ import sys
 
 from webui import bootstrap
 
-
 #: processes that run tests side by side at most: each has a database server and a browser of its own
 MOST_PROCESSES = 4
 

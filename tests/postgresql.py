@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,10 @@ class Server:
     def url(self, database: str) -> str:
         return self._url.set(drivername="postgresql+psycopg", database=database).render_as_string(hide_password=False)
 
-    def create(self, template: str = "template1") -> str:
+    def create(self, template: str = "template1", tablespace: str = "pg_default") -> str:
         """Make a database like another one; return its name."""
         name = f"sihua_test_{uuid4().hex}"
-        self._execute("create database {} template {}", name, template)
+        self._execute("create database {} template {} tablespace {}", name, template, tablespace)
         return name
 
     def drop(self, name: str) -> None:
@@ -108,6 +109,27 @@ class ThrowAwayServer(Server):
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError((self.folder / "log").read_text("utf-8", "replace"))
             time.sleep(0.02)
+
+    @contextmanager
+    def small_disk(self, name: str, size: str) -> Iterator[None]:
+        """Give the server a tablespace of that name on a file system of its own, as large as ``size`` says (``40m``).
+
+        :raises PermissionError: this account may not mount one.
+        """
+        place = self.folder / name
+        place.mkdir()
+        owner = self._as_somebody.get("user", os.geteuid() if os.name == "posix" else 0)
+        mounting = ["mount", "-t", "tmpfs", "-o", f"size={size},uid={owner},mode=700", "tmpfs", str(place)]
+        if shutil.which("mount") is None or subprocess.run(mounting, capture_output=True).returncode:
+            raise PermissionError(f"cannot mount a file system at {place}")
+        try:
+            with self.connect() as connection:
+                location = sql.SQL("create tablespace {} location {}")
+                connection.execute(location.format(sql.Identifier(name), sql.Literal(str(place))))
+            yield
+        finally:
+            self.halt()
+            subprocess.run(["umount", str(place)], check=True, capture_output=True)
 
     def halt(self, how: signal.Signals = signal.SIGINT) -> None:
         """End the server but keep its data; SIGQUIT is a crash."""

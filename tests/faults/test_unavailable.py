@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import event, insert, make_url
 
@@ -155,3 +156,38 @@ def test_a_full_disk_for_the_database_is_a_clear_page_and_the_same_form_works_af
     assert pages.send(fields).status_code == 303
     assert matters_of(pages, living_county) == kept + 1
     assert pages.engine.history.verify().whole
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_full_disk_of_the_server_is_a_clear_page_and_the_same_form_works_afterwards(
+    postgres, tmp_path, database_kind
+):
+    server = postgres.own_server()
+    try:
+        with server.small_disk("small", "64m"):
+            url = server.url(name := server.create(tablespace="small"))
+            people = fill(url, tmp_path)
+            engine = ProcessEngine(url, files=tmp_path / "files")
+            pages = Pages(engine, people.unit(VILLAGE))
+            with server.connect(name) as other:
+                other.execute("create table ballast (piece bytea)")
+                with pytest.raises(psycopg.errors.DiskFull):
+                    while True:
+                        # What does not repeat itself cannot be compressed.
+                        other.execute("insert into ballast values (%s)", (os.urandom(200_000),))
+                kept = 0
+                # There is room inside the pages that are there; then there is none.
+                while (answer := pages.send(fields := pages.form())).status_code == 303:
+                    kept += 1
+                    assert kept < 200
+                assert says(answer, "系统存满了，这一下没有办成。")
+                other.execute("drop table ballast")
+            assert len(engine.history.find("", by=people.posts[VILLAGE, "CL"])) == kept
+            assert pages.send(fields).status_code == 303
+            assert len(engine.history.find("", by=people.posts[VILLAGE, "CL"])) == kept + 1
+            assert engine.history.verify().whole
+            engine.close()
+    except PermissionError as refused:
+        pytest.skip(str(refused))
+    finally:
+        server.stop()

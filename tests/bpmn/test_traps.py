@@ -25,40 +25,8 @@ from engine.bpmn.definition import DefinitionCache, SpecChanged
 from engine.bpmn.dialect import DialectError
 from engine.bpmn.task_data import changes, json_copy, merged
 from engine.bpmn.workflow import NotReady, StepFailed
+from tests.bpmn.bare import INSTANCES, LINE, LINE_FLOWS, LOOP, SPLIT, SPLIT_FLOWS, bare, bare_complete
 from tests.bpmn.diagrams import Outside, definition, do, opened, package, process, reload, start
-
-LINE = '<startEvent id="s"/><userTask id="a"/><userTask id="b"/><endEvent id="e"/>'
-LINE_FLOWS = "s -> a\na -> b\nb -> e"
-SPLIT = (
-    '<startEvent id="s"/><parallelGateway id="split"/><userTask id="a"/><userTask id="b"/>'
-    '<parallelGateway id="join"/><userTask id="c"/><endEvent id="e"/>'
-)
-SPLIT_FLOWS = "s -> split\nsplit -> a\nsplit -> b\na -> join\nb -> join\njoin -> c\nc -> e"
-LOOP = (
-    '<startEvent id="s"/><userTask id="a"/><exclusiveGateway id="g" default="g_a"/><endEvent id="e"/>',
-    "s -> a\na -> g\ng -> a [default]\ng -> e [done]",
-)
-INSTANCES = (
-    '<startEvent id="s"/><userTask id="vote"><multiInstanceLoopCharacteristics{}>'
-    '<loopDataInputRef>members</loopDataInputRef><inputDataItem id="member"/></multiInstanceLoopCharacteristics>'
-    '</userTask><endEvent id="e"/>'
-)
-
-
-def bare(diagram: bytes, id: str = "p") -> BpmnWorkflow:
-    """Return a workflow of SpiffWorkflow as it comes, run to its first wait."""
-    parser = BpmnParser()
-    parser.add_bpmn_xml(etree.fromstring(diagram).getroottree())
-    workflow = BpmnWorkflow(parser.get_spec(id), parser.get_subprocess_specs(id))
-    workflow.do_engine_steps()
-    return workflow
-
-
-def bare_complete(workflow: BpmnWorkflow, name: str, **data: object) -> None:
-    task = workflow.get_next_task(state=TaskState.READY, spec_name=name)
-    task.data.update(data)
-    task.run()
-    workflow.do_engine_steps()
 
 
 def test_a_change_deep_inside_never_rewrites_finished_tasks():

@@ -8,21 +8,27 @@ side by side, is not known.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import PurePosixPath
+
+from lxml import etree
 
 from engine.bpmn.decisions import DecisionTable
 from engine.bpmn.document import BPMN, CAMUNDA
 from engine.bpmn.expressions import EvaluationError, Expression, ExpressionError, parse
+from engine.bpmn.feel_tokens import Token, read_tokens
 from engine.bpmn.flow_graph import SUB_PROCESSES, Flow, FlowGraph, Node
 from engine.bpmn.form import Field, Form
+from engine.bpmn.gateway_gaps import Gap, data_keys, find_gap, put
 from engine.bpmn.token_game import Option
 
 #: combinations of values tried at one gateway; more is not looked at
 _MOST_CASES = 256
+_CHOICES = ("exclusiveGateway", "inclusiveGateway")
 #: elements through which anything may be written
-_FOREIGN = ("receiveTask", "callActivity", *SUB_PROCESSES)
+_FOREIGN = ("receiveTask", *SUB_PROCESSES)
 #: what one completed task or decision may have put under a data key
 Values = frozenset
 #: (data key, values it may have), ordered by key; a key that is missing may have any
@@ -39,6 +45,8 @@ class Sources:
     tables: Mapping[str, DecisionTable]
     #: folder of the diagram inside the package
     folder: str = ""
+    #: key → value in force
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
 
 class Feasibility:
@@ -59,6 +67,7 @@ class Feasibility:
             node: {key: values for key, values in keys.items() if _root(key) in used} for node, keys in written.items()
         }
         self._kept = used - barred
+        self._gaps: dict[tuple, Gap | None] = {}
 
     @property
     def knows_anything(self) -> bool:
@@ -93,8 +102,8 @@ class Feasibility:
     def _chosen(self, node: Node, flows: tuple[Flow, ...], known: Known) -> Known | None:
         """Return what is known behind the flows that are taken together; None when they never are."""
         told = dict(known)
-        roots = {name for flow in node.outgoing for name in self._names(flow)}
-        keys = [key for key in told if _root(key) in roots]
+        read = {key for flow in node.outgoing for key in self._read(flow)}
+        keys = [key for key in told if any(_overlap(key, other) for other in read)]
         cases = 1
         for key in keys:
             cases *= len(told[key])
@@ -111,15 +120,15 @@ class Feasibility:
             told[key] = Values(case[index] for case in possible)
         return tuple(sorted(told.items(), key=_first))
 
-    def _names(self, flow: Flow) -> frozenset[str]:
+    def _read(self, flow: Flow) -> Iterator[str]:
         condition = self._conditions[flow]
-        return condition.names if condition else frozenset()
+        return data_keys(condition) if condition else iter(())
 
     def _takes(self, node: Node, flows: tuple[Flow, ...], keys: list[str], case: tuple) -> bool:
         """Tell whether exactly these flows may be taken with these values."""
         data: dict = {}
         for key, value in zip(keys, case, strict=True):
-            _put(data, key, value)
+            put(data, key, value)
         conditional = [flow for flow in node.outgoing if not flow.default]
         answers = {flow: self._answer(flow, data) for flow in conditional}
         if node.kind == "exclusiveGateway":
@@ -134,7 +143,7 @@ class Feasibility:
         """Return what a condition gives, None when that is open."""
         condition = self._conditions[flow]
         # A key that is not known here is not therefore null.
-        if condition is None or condition.calls or "null" in condition.text:
+        if condition is None or "null" in condition.text:
             return None
         try:
             return condition.holds(data)
@@ -142,14 +151,43 @@ class Feasibility:
             # Something it reads is not known; or it fails, and then nothing goes on here anyway.
             return None
 
+    def gap(self, node: Node, known: Known | None = None) -> Gap | None:
+        """Return a case in which nothing goes on behind a gateway; without ``known``, of all that may be written."""
+        conditions = [self._conditions[flow] for flow in node.outgoing]
+        if (
+            node.kind not in _CHOICES
+            or not conditions
+            or None in conditions
+            or any(flow.default for flow in node.outgoing)
+        ):
+            return None
+        told = self._ever_written if known is None else dict(known)
+        key = node, tuple(sorted(told.items(), key=_first))
+        if key not in self._gaps:
+            self._gaps[key] = find_gap(conditions, told, self._sources.parameters)
+        return self._gaps[key]
+
+    @cached_property
+    def _ever_written(self) -> dict[str, Values]:
+        """Data key → all values that forms and tables of the scope may write there, where all are known."""
+        told: dict[str, Values | None] = {}
+        for keys in self._writes.values():
+            for key, values in keys.items():
+                before = told.get(key, Values())
+                told[key] = None if values is None or before is None else before | values
+        return {key: values for key, values in told.items() if values}
+
     # What is written.
 
     def _written(self, node: Node) -> Iterator[tuple[str, Values | None]]:
         element = node.element
-        if node.kind in ("userTask", "manualTask"):
+        if node.kind in ("startEvent", "userTask", "manualTask"):
             yield from self._filled_in(node)
         elif node.kind == "businessRuleTask":
             yield from self._decided(node)
+        elif node.kind == "callActivity":
+            for out in _handed_out(element):
+                yield out.get("target", ""), _results(out.get("sourceExpression", ""))
         elif node.kind == "serviceTask":
             for parameter in element.iter(f"{{{CAMUNDA}}}outputParameter"):
                 yield parameter.get("name", ""), None
@@ -202,7 +240,35 @@ def _constant(cell: Expression) -> tuple[object] | None:
 
 def _is_foreign(node: Node) -> bool:
     """Tell whether anything may have been written when a node is passed: by a message, a call or a sub-process."""
+    if node.kind == "callActivity":
+        handed_out = list(_handed_out(node.element))
+        return not handed_out or not all(out.get("target") for out in handed_out)
     return node.kind in _FOREIGN or bool(set(node.events) - {"timer"} and node.kind != "endEvent")
+
+
+def _handed_out(call: etree._Element) -> Iterator[etree._Element]:
+    return call.iter(f"{{{CAMUNDA}}}out")
+
+
+def _results(text: str) -> Values | None:
+    """Return what an expression of the form ``if … then "a" else "b"`` may give, None for any other."""
+    tokens = _tokens(text)
+    if not tokens or tokens[0].text != "if":
+        return None
+    found = []
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if before.text in ("then", "else") and token.text != "if":
+            if token.kind != "string" or after.text not in ("else", ""):
+                return None
+            found.append(parse(token.text).evaluate({}))
+    return Values(found)
+
+
+def _tokens(text: str) -> list[Token]:
+    try:
+        return list(read_tokens(text, int(text.startswith("="))))
+    except ExpressionError:
+        return []
 
 
 def _side_by_side(graph: FlowGraph) -> set[Node]:
@@ -221,13 +287,6 @@ def _parsed(flow: Flow) -> Expression | None:
         return parse(flow.condition) if flow.condition else None
     except ExpressionError:
         return None
-
-
-def _put(data: dict, key: str, value: object) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        data = data.setdefault(parent, {})
-    data[last] = value
 
 
 def _root(key: str) -> str:

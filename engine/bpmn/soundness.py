@@ -15,6 +15,7 @@ from lxml import etree
 
 from engine.bpmn.feasibility import Feasibility, Sources
 from engine.bpmn.flow_graph import SUB_PROCESSES, FlowGraph, Node
+from engine.bpmn.gateway_gaps import Gap
 from engine.bpmn.token_game import Cluster, Net, Option, Outcomes, bits, is_at_once
 
 #: markings looked at in one scope before the answer is "not proved"
@@ -29,7 +30,7 @@ class Flaw:
     """One way in which a process goes wrong."""
 
     #: deadlock, lack-of-sync, unbounded, livelock, dead-activity, improper-completion, terminate-kills-parallel-branch,
-    #: or-join-circle or soundness-inconclusive
+    #: or-join-circle, gateway-gap, default-flow-missing or soundness-inconclusive
     rule: str
     #: where it goes wrong; None for the scope as a whole
     node: Node | None
@@ -39,6 +40,8 @@ class Flaw:
     path: tuple[str, ...] = ()
     #: other nodes concerned: what is missing at a join, what is called off
     others: tuple[Node, ...] = ()
+    #: the data that lead there
+    gap: Gap | None = None
 
 
 @dataclass
@@ -102,12 +105,14 @@ class Prover:
         explored = Exploration(net, self._limit)
         explored.run()
         sources = self._sources.get(net.graph.scope.getroottree().getroot())
-        if sources is None or not any(explored.flaws()):
+        if sources is None:
             return explored
         feasibility = Feasibility(net.graph, sources)
-        if not feasibility.knows_anything:
+        explored.suspects = [node for node in net.graph.nodes if feasibility.gap(node)]
+        explored.data = feasibility
+        if not (explored.suspects or any(explored.flaws())) or not feasibility.knows_anything:
             return explored
-        closer = Exploration(net, self._limit, feasibility)
+        closer = Exploration(net, self._limit, feasibility, suspects=explored.suspects, data=feasibility)
         closer.run()
         return closer if closer.complete else explored
 
@@ -148,6 +153,10 @@ class Exploration:
     errors: frozenset[str | None] = frozenset()
     cancels: bool = False
     complete: bool = True
+    #: gateways that may have no way out
+    suspects: list[Node] = field(default_factory=list)
+    #: what is known of the data though every answer is tried
+    data: Feasibility | None = None
 
     def __post_init__(self) -> None:
         self._ahead: deque[State] = deque()
@@ -164,7 +173,8 @@ class Exploration:
     def run(self) -> None:
         """Explore until nothing is new or the limit is reached."""
         for option in self.net.begins():
-            self._arrive(None, option, (option.gain, ()), option.twice)
+            known = self.feasibility.after(option, ()) if self.feasibility else ()
+            self._arrive(None, option, (option.gain, known or ()), option.twice)
         while self._ahead:
             if len(self.origin) > self.limit:
                 self.complete = False
@@ -364,6 +374,7 @@ class Exploration:
             if not found and not any(place & state[0] for state in self.after for place in [self.net.stuck]):
                 found += [Flaw("dead-activity", node, scope) for node in self.net.graph.nodes if self._is_dead(node)]
         yield from found
+        yield from self._no_way_out()
         yield from self._called_off()
 
     def _is_dead(self, node: Node) -> bool:
@@ -420,6 +431,21 @@ class Exploration:
                 rule = "or-join-circle" if circle else "deadlock"
                 others = [each for each in circle if each is not node] if circle else missing
                 yield Flaw(rule, node, self.net.graph.scope, self._way(state), tuple(others))
+
+    def _no_way_out(self) -> Iterator[Flaw]:
+        """Return the gateways at which no condition holds with some of the data that may come there."""
+        maybe: dict[Node, Flaw] = {}
+        for state in self.after if self.suspects else ():
+            for node in (cluster.node for cluster in self._open(state[0]) if cluster.node in self.suspects):
+                gap = self.data.gap(node, state[1] if self.feasibility else None)
+                if gap is None:
+                    continue
+                flaw = Flaw("gateway-gap", node, self.net.graph.scope, (*self._way(state), node.id), gap=gap)
+                if gap.sure:
+                    yield flaw
+                else:
+                    maybe.setdefault(node, replace(flaw, rule="default-flow-missing"))
+        yield from maybe.values()
 
     def _circles(self) -> Iterator[Flaw]:
         """Return the states from which no end can be reached, though something can always happen."""

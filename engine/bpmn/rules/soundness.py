@@ -100,6 +100,34 @@ def _never(event: Node) -> str:
     return f"{title(event.host.element)}由系统当场办完，中间没有等的时候"
 
 
+@rule("gateway-gap")
+def every_answer_has_a_way_out(diagram: Diagram) -> Iterator[Place]:
+    """An answer for which no condition holds cannot be given: whoever gives it is stopped."""
+    for flaw in _flaws(diagram, "gateway-gap"):
+        message = f"{_case(diagram, flaw)}，{_title(flaw)}后面没有一条箭头可走，办的人会被挡住。"
+        yield _place(diagram, flaw, message, "请给这种情况画一条箭头，或者把其中一条设成默认箭头。")
+
+
+@rule("default-flow-missing", "warning")
+def the_rest_has_a_way_out(diagram: Diagram) -> Iterator[Place]:
+    """Where not all values are known beforehand, a default flow takes what nobody has thought of."""
+    for flaw in _flaws(diagram, "default-flow-missing"):
+        message = f"万一{_case(diagram, flaw)}，{_title(flaw)}后面没有一条箭头可走。"
+        yield _place(diagram, flaw, message, "请把其中一条设成默认箭头，剩下的情况都走它。")
+
+
+def _case(diagram: Diagram, flaw: Flaw) -> str:
+    """Return the data that lead there, as people know them: 〈您的决定〉是“不予用印”."""
+    fields = {field.key: field for form in diagram.subject.forms.values() for field in form.fields}
+    said = []
+    for key, value in flaw.gap.case.items():
+        asked = fields.get(key)
+        options = {option.value: option.label for option in asked.options} if asked else {}
+        shown = options.get(value) or {True: "是", False: "否", None: "空着"}.get(value, str(value))
+        said.append(f"〈{asked.label if asked else key}〉是“{shown}”")
+    return "、".join(said) or "这些条件都不成立"
+
+
 @rule("terminate-kills-parallel-branch", "warning")
 def calls_nothing_off(diagram: Diagram) -> Iterator[Place]:
     """A terminate or error end reached while other branches are open calls their work off."""

@@ -449,7 +449,9 @@ class Subject:
     def prover(self) -> Prover:
         """Proves the processes of the package, each once."""
         sources = {
-            diagram.root: Sources(self.forms, self.tables, PurePosixPath(diagram.file).parent.as_posix())
+            diagram.root: Sources(
+                self.forms, self.tables, PurePosixPath(diagram.file).parent.as_posix(), self.world.parameters
+            )
             for diagram in self.diagrams
         }
         return Prover(self.processes, sources)

@@ -153,13 +153,8 @@ class Feasibility:
 
     def gap(self, node: Node, known: Known | None = None) -> Gap | None:
         """Return a case in which nothing goes on behind a gateway; without ``known``, of all that may be written."""
-        conditions = [self._conditions[flow] for flow in node.outgoing]
-        if (
-            node.kind not in _CHOICES
-            or not conditions
-            or None in conditions
-            or any(flow.default for flow in node.outgoing)
-        ):
+        conditions = [None if flow.default else self._conditions[flow] for flow in node.outgoing]
+        if node.kind not in _CHOICES or not conditions or None in conditions:
             return None
         told = self._ever_written if known is None else dict(known)
         key = node, tuple(sorted(told.items(), key=_first))

@@ -8,7 +8,7 @@ sets): what can hang, hangs in that order too.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lxml import etree
@@ -16,7 +16,7 @@ from lxml import etree
 from engine.bpmn.feasibility import Feasibility, Sources
 from engine.bpmn.flow_graph import SUB_PROCESSES, FlowGraph, Node
 from engine.bpmn.gateway_gaps import Gap
-from engine.bpmn.token_game import Cluster, Net, Option, Outcomes, bits, is_at_once
+from engine.bpmn.token_game import Cluster, Net, Option, Outcomes, bits, catches, code_of, hears, is_at_once, trigger_of
 
 #: markings looked at in one scope before the answer is "not proved"
 MAX_MARKINGS = 8_000
@@ -75,30 +75,50 @@ class Prover:
         self._proofs: dict[etree._Element, Proof] = {}
         self._under_way: set[etree._Element] = set()
 
-    def prove(self, scope: etree._Element) -> Proof:
-        """Explore a process or sub-process and all that it needs."""
+    def prove(self, scope: etree._Element, boundary: Sequence[Node] = ()) -> Proof:
+        """Explore a process or sub-process and all that it needs.
+
+        :param boundary: the events that hang on a sub-process
+        """
         known = self._proofs.get(scope)
         if known is None:
             self._under_way.add(scope)
-            known = self._proofs[scope] = self._explored(FlowGraph(scope))
+            known = self._proofs[scope] = self._explored(FlowGraph(scope), boundary)
             self._under_way.discard(scope)
         return known
 
-    def _explored(self, graph: FlowGraph) -> Proof:
-        inner = {node: self.prove(node.element) for node in graph.inner if node.kind != "adHocSubProcess"}
+    def _explored(self, graph: FlowGraph, boundary: Sequence[Node]) -> Proof:
+        inner = {
+            node: self.prove(node.element, node.attached) for node in graph.inner if node.kind != "adHocSubProcess"
+        }
         outcomes = {node: proof.outcomes for node, proof in inner.items() if not node.is_event_sub_process}
         for node in graph.nodes:
             if node.kind == "callActivity":
                 outcomes[node] = self._called(node)
-        explored = self._told_apart(Net(graph, outcomes))
+        explored = self._told_apart(Net(graph, outcomes, boundary))
         flaws = list(explored.flaws())
-        for node, proof in inner.items():
-            way = () if node.is_event_sub_process else explored.way_into(node)
+        handlers = [node for node in inner if node.is_event_sub_process]
+        for node in inner:
+            way = () if node in handlers else explored.way_into(node)
             # What is wrong inside does not matter where nothing ever leads to.
-            flaws += [] if way is None else [_seen_from((*way, node.id), flaw) for flaw in proof.flaws]
-        for proof in (proof for node, proof in inner.items() if node.is_event_sub_process):
-            explored.errors |= proof.outcomes.errors
+            flaws += [] if way is None else [_seen_from((*way, node.id), flaw) for flaw in inner[node].flaws]
+        flaws += self._handle(explored, {node: inner[node].outcomes for node in handlers})
         return Proof(flaws, explored.outcomes(), explored.size + sum(proof.markings for proof in inner.values()))
+
+    @staticmethod
+    def _handle(explored: Exploration, handlers: Mapping[Node, Outcomes]) -> list[Flaw]:
+        """Let the event sub-processes of a scope catch what it throws; return those that nothing ever begins."""
+        dead: list[Flaw] = []
+        thrown = {"error": explored.errors, "escalation": explored.escalations()}
+        waits = explored.outcomes().waits
+        for node, known in handlers.items():
+            trigger = trigger_of(node)
+            kind = next((kind for kind in thrown if trigger is not None and kind in trigger.events), "")
+            if trigger is None or (hears(trigger, kind, thrown[kind]) if kind else waits):
+                explored.handlers.append((trigger, known))
+            else:
+                dead.append(Flaw("dead-activity", node, explored.net.graph.scope))
+        return dead
 
     def _told_apart(self, net: Net) -> Exploration:
         """Explore with every answer free; where that goes wrong, once more without the answers that cannot be."""
@@ -119,7 +139,7 @@ class Prover:
     def _called(self, node: Node) -> Outcomes:
         process = self._processes.get(node.element.get("calledElement", "").rpartition(":")[2])
         if process is None or process in self._under_way:
-            return Outcomes(errors=frozenset([None]))
+            return Outcomes(errors=frozenset([None]), escalations=frozenset([None]))
         return self.prove(process).outcomes
 
 
@@ -153,6 +173,8 @@ class Exploration:
     errors: frozenset[str | None] = frozenset()
     cancels: bool = False
     complete: bool = True
+    #: the event sub-processes that may begin: their start, and what may become of them
+    handlers: list[tuple[Node | None, Outcomes]] = field(default_factory=list)
     #: gateways that may have no way out
     suspects: list[Node] = field(default_factory=list)
     #: what is known of the data though every answer is tried
@@ -320,6 +342,8 @@ class Exploration:
         ends = any(state[0] & self.net.ends for state in self.over)
         ended = any(self._origin(state).kills == "terminate" for state in self.over)
         completes = ends or ended or bool(self.twice) or not self.complete or not self.net.graph.nodes
+        handled = [known for _, known in self.handlers]
+        completes = completes or bool(self.errors) and any(known.completes for known in handled)
         graph, known = self.net.graph, self.net.outcomes
         waiting = {
             node
@@ -336,7 +360,28 @@ class Exploration:
                 ahead.extend(flow.target for flow in node.outgoing)
         at_once = any(not node.outgoing for node in quick)
         waits = any(node in self.passed for node in waiting) or any(known[n].waits for n in known if n in self.passed)
-        return Outcomes(completes, at_once, waits or not at_once, self.errors, self.cancels)
+        waits = waits or any(known.waits for known in handled)
+        errors = self._uncaught("error", self.errors).union(*(known.errors for known in handled))
+        escalations = self._uncaught("escalation", self.escalations())
+        escalations = escalations.union(*(known.escalations for known in handled))
+        return Outcomes(completes, at_once, waits or not at_once, errors, escalations, self.cancels)
+
+    def escalations(self) -> frozenset[str | None]:
+        """Return the codes of what is thrown in the scope, or in one inside it whose boundary does not catch it."""
+        thrown = {
+            code_of(node, "escalation")
+            for node in self.passed
+            if "escalation" in node.events and node.kind in ("endEvent", "intermediateThrowEvent")
+        }
+        for node, known in self.net.outcomes.items():
+            for code in known.escalations if self._is_reached(node) else ():
+                if not any(catches(event, "escalation", code) for event in node.attached):
+                    thrown.add(code)
+        return frozenset(thrown)
+
+    def _uncaught(self, kind: str, thrown: frozenset[str | None]) -> frozenset[str | None]:
+        starts = [start for start, _ in self.handlers if start is not None]
+        return frozenset(code for code in thrown if not any(catches(each, kind, code) for each in starts))
 
     def _origin(self, state: State) -> Option:
         return self.origin[state][1]
@@ -378,7 +423,12 @@ class Exploration:
         yield from self._called_off()
 
     def _is_dead(self, node: Node) -> bool:
-        """Tell whether a node is never passed though what comes before it is: what follows it is dead with it."""
+        """Tell whether a node is never passed though what comes before it is: what follows it is dead with it.
+
+        Compensation never comes while its activity runs; it is refused by another rule.
+        """
+        if "compensate" in node.events:
+            return False
         before = [flow.source for flow in node.incoming] + ([node.host] if node.host is not None else [])
         return not self._is_reached(node) and any(self._is_reached(each) for each in before)
 

@@ -6,7 +6,7 @@ anybody or anything outside may act. Choices are free: the conditions of flows d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
@@ -38,6 +38,8 @@ class Outcomes:
     waits: bool = True
     #: codes of the error ends that nothing inside catches; None where the code is calculated or unknown
     errors: frozenset[str | None] = frozenset()
+    #: codes of the escalations that nothing inside catches; None where the code is unknown
+    escalations: frozenset[str | None] = frozenset()
     cancels: bool = False
 
 
@@ -54,7 +56,7 @@ class Option(NamedTuple):
     nodes: tuple[Node, ...]
     #: the flows chosen at an exclusive or inclusive gateway
     flows: tuple[Flow, ...] = ()
-    #: terminate, error or cancel: everything else in the scope is called off
+    #: terminate, error, cancel or escalation: everything else in the scope is called off
     kills: str = ""
     #: of an error: its code, None when it is calculated or unknown
     code: str | None = None
@@ -116,9 +118,14 @@ class Cluster:
 class Net:
     """The places and clusters of one scope."""
 
-    def __init__(self, graph: FlowGraph, outcomes: dict[Node, Outcomes]) -> None:
+    def __init__(self, graph: FlowGraph, outcomes: dict[Node, Outcomes], boundary: Sequence[Node] = ()) -> None:
         self.graph = graph
         self.outcomes = outcomes
+        #: events that call the scope off when an escalation leaves it
+        self._calling_off = [event for event in boundary if event.interrupts and "escalation" in event.events]
+        inner = (node for node in graph.inner if node.is_event_sub_process) if self._calling_off else ()
+        #: starts of the event sub-processes, which hear of it first
+        self._first = [start for node in inner if (start := trigger_of(node)) is not None]
         self._rank = graph.ranks()
         self._next = 1
         #: place → what it stands for
@@ -240,23 +247,34 @@ class Net:
         over = [*self._errors(node, known)]
         if known.completes:
             over += self._leaving(node)
+        heard = [event for event in node.attached if hears(event, "escalation", known.escalations)]
         entered = self.at[node]
-        first = Cluster(node, rank, entered, list(over) if known.at_once else [])
+        first = Cluster(node, rank, entered, self._escalated(over, heard) if known.at_once else [])
         first.disarm = self._armed_on(node)
         yield first
         if known.waits:
             # The boundary events stay armed: only what is over disarms them.
             first.options.append(self._option((), (), [self.waiting[node]], keeps=first.disarm))
-            yield self._activity(node, rank, self.waiting[node], over, at_once=False)
+            yield self._activity(node, rank, self.waiting[node], over, at_once=False, heard=heard)
         if not over:
             self.stuck |= self.waiting[node] | entered
 
-    def _activity(self, node: Node, rank: int, place: int, over: list[Option], at_once: bool) -> Cluster:
+    def _escalated(self, over: list[Option], heard: list[Node]) -> list[Option]:
+        """Return what may come of a scope that is over at once, its escalations included."""
+        options = list(over)
+        for event in heard:
+            after = self._leaving(event)
+            options += after if event.interrupts else [_both(one, other) for one in over for other in after]
+        return options
+
+    def _activity(
+        self, node: Node, rank: int, place: int, over: list[Option], at_once: bool, heard: Sequence[Node] = ()
+    ) -> Cluster:
         cluster = Cluster(node, rank, place, list(over), at_once, self._armed_on(node))
         if at_once:
             return cluster
         for event in node.attached:
-            if _FROM_OUTSIDE.intersection(event.events):
+            if _FROM_OUTSIDE.intersection(event.events) or event in heard:
                 place = self.armed.get(event, 0)
                 again = place if self._mixes(event) else 0
                 for option in self._leaving(event):
@@ -281,10 +299,9 @@ class Net:
         for code in sorted(known.errors, key=str):
             caught = False
             for event in catching:
-                wanted = error_code(event)
-                if wanted is None or code is None or wanted == code:
+                if hears(event, "error", (code,)):
                     yield from self._leaving(event)
-                caught = caught or wanted is None or wanted == code
+                caught = caught or catches(event, "error", code)
             if not caught:
                 yield Option(0, 0, (node.id,) if node.id else (), (node,), kills="error", code=code)
         if known.cancels:
@@ -297,8 +314,10 @@ class Net:
     def _leaving(self, node: Node) -> list[Option]:
         """Return what may follow when a node is left."""
         for kind in _KILLING.intersection(node.events) if node.kind == "endEvent" else ():
-            code = error_code(node) if kind == "error" else None
+            code = code_of(node, "error") if kind == "error" else None
             return [Option(0, 0, (node.id,) if node.id else (), (node,), kills=kind, code=code)]
+        if self._is_called_off_by(node):
+            return [Option(0, 0, (node.id,) if node.id else (), (node,), kills="escalation")]
         if len(node.outgoing) < 2:
             return [self._leave(node)]
         if node.kind in ("exclusiveGateway", "complexGateway"):
@@ -306,6 +325,15 @@ class Net:
         if node.kind == "inclusiveGateway" or any(flow.condition for flow in node.outgoing):
             return [self._leave(node, chosen) for chosen in self._answers(node)]
         return [self._leave(node)]
+
+    def _is_called_off_by(self, node: Node) -> bool:
+        """Tell whether an end calls off the whole scope; behind an event the engine does first what it does at once."""
+        if not self._calling_off or node.kind != "endEvent" or "escalation" not in node.events:
+            return False
+        code = code_of(node, "escalation")
+        if any(hears(start, "escalation", (code,)) for start in self._first):
+            return False
+        return any(catches(event, "escalation", code) for event in self._calling_off)
 
     def _answers(self, node: Node) -> Iterator[list[Flow]]:
         always = [f for f in node.outgoing if not f.condition and not f.default and node.kind != "inclusiveGateway"]
@@ -350,6 +378,14 @@ class Net:
         return Option(gain | keeps, twice, path, nodes, flows=flows)
 
 
+def _both(one: Option, other: Option) -> Option:
+    """Return two things that happen together."""
+    twice = one.twice | other.twice | (one.gain & other.gain)
+    return one._replace(
+        gain=one.gain | other.gain, twice=twice, path=one.path + other.path, nodes=one.nodes + other.nodes
+    )
+
+
 def is_at_once(node: Node) -> bool:
     """Tell whether the engine passes a node without waiting for anybody; sub-processes and calls are not asked."""
     plain_catch = node.kind == "intermediateCatchEvent" and (not node.events or "link" in node.events)
@@ -361,17 +397,33 @@ def is_join(node: Node) -> bool:
     return node.kind in _JOINS and len(node.incoming) > 1
 
 
-def error_code(event: Node) -> str | None:
-    """Return the code an error event names; None for any, or one that is calculated."""
-    definition = event.definition("error")
-    reference = "" if definition is None else definition.get("errorRef", "").rpartition(":")[2]
+def trigger_of(event_sub_process: Node) -> Node | None:
+    """Return the start event of an event sub-process."""
+    return next((node for node in FlowGraph(event_sub_process.element).nodes if node.is_start), None)
+
+
+def code_of(event: Node, kind: str) -> str | None:
+    """Return the code that an error or escalation event names; None for any, or one that is calculated."""
+    definition = event.definition(kind)
+    reference = "" if definition is None else definition.get(f"{kind}Ref", "").rpartition(":")[2]
     if not reference:
         return None
-    for error in definition.getroottree().getroot().iterchildren("{*}error"):
-        if error.get("id") == reference:
-            code = error.get("errorCode") or None
+    for declared in definition.getroottree().getroot().iterchildren(f"{{*}}{kind}"):
+        if declared.get("id") == reference:
+            code = declared.get(f"{kind}Code") or (reference if kind == "escalation" else None)
             return None if code is not None and code.startswith("=") else code
-    return None
+    return reference if kind == "escalation" else None
+
+
+def hears(event: Node, kind: str, thrown: Iterable[str | None]) -> bool:
+    """Tell whether an event may be meant by one of the errors or escalations that are thrown."""
+    wanted = code_of(event, kind)
+    return kind in event.events and any(wanted is None or code is None or wanted == code for code in thrown)
+
+
+def catches(event: Node, kind: str, code: str | None) -> bool:
+    """Tell whether an event surely catches an error or escalation of that code."""
+    return kind in event.events and code_of(event, kind) in (None, code)
 
 
 def bits(marking: int) -> Iterator[int]:

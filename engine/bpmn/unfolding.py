@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from engine.bpmn.flow_graph import SUB_PROCESSES, Flow, FlowGraph, Node
-from engine.bpmn.token_game import error_code, is_join
+from engine.bpmn.token_game import catches, code_of, hears, is_join
 
 #: steps of an unfolding; what is called beyond that is one step
 MAX_STEPS = 5_000
@@ -114,7 +114,7 @@ class Unfolding:
         ends = []
         for node, steps in left.items():
             if node.kind == "endEvent" and "error" in node.events:
-                errors.append((error_code(node), steps[0]))
+                errors.append((code_of(node, "error"), steps[0]))
             elif not node.outgoing and not node.is_event_sub_process:
                 ends += steps
         return [entered[node] for entry in graph.entries() for node in entry], ends, errors
@@ -137,9 +137,9 @@ class Unfolding:
         """Lead errors to the boundary events that catch them; return the others."""
         catching = [event for event in node.attached if "error" in event.events]
         for code, end in thrown:
-            fit = [event for event in catching if code is None or error_code(event) in (None, code)]
+            fit = [event for event in catching if hears(event, "error", (code,))]
             end.ahead += [entered[event] for event in fit]
-            if not any(error_code(event) in (None, code) for event in fit if code is not None):
+            if not any(catches(event, "error", code) for event in fit if code is not None):
                 yield code, end
 
     @staticmethod

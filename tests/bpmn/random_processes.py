@@ -10,6 +10,9 @@ from tests.bpmn.diagrams import flows, package, process
 
 GATEWAYS = {"xor": "exclusiveGateway", "and": "parallelGateway", "or": "inclusiveGateway"}
 BOTH_WAYS = ("xor", "or")
+#: boundary events of what a sub-process throws
+FROM_INSIDE = ("caught", "heard", "heard_beside")
+NEVER_TARGETS = ("start", "interrupt", "beside", "caught", "heard", "heard_beside")
 
 
 @dataclass
@@ -28,6 +31,8 @@ class RandomProcess:
 
     seed: int
     most: int = 30
+    #: sub-processes throw escalations, and most of their boundaries hear them
+    escalates: bool = False
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -58,11 +63,11 @@ class RandomProcess:
 
     @property
     def hosts(self) -> dict[str, str]:
-        """Event that catches an error → the sub-process it comes out of."""
+        """Event that catches an error or hears an escalation → the sub-process it comes out of."""
         scopes = [self.main]
         found = {}
         for scope in scopes:
-            found |= {id: host for id, (kind, host) in scope.nodes.items() if kind == "caught"}
+            found |= {id: host for id, (kind, host) in scope.nodes.items() if kind in FROM_INSIDE}
             scopes.extend(scope.inner.values())
         return found
 
@@ -72,7 +77,7 @@ class RandomProcess:
         scopes = [self.main]
         found: set[str] = set()
         for scope in scopes:
-            ahead = [id for id, (kind, _) in scope.nodes.items() if kind == "beside"]
+            ahead = [id for id, (kind, _) in scope.nodes.items() if kind in ("beside", "heard_beside")]
             seen: set[str] = set()
             while ahead:
                 id = ahead.pop()
@@ -90,7 +95,7 @@ class RandomProcess:
         found: set[str] = set()
         for scope in scopes:
             for id, (kind, host) in scope.nodes.items():
-                if kind in ("interrupt", "caught") and id in passed:
+                if kind in ("interrupt", "caught", "heard") and id in passed:
                     found |= {host, *self.inside.get(host, ())}
             scopes.extend(scope.inner.values())
         return found
@@ -141,7 +146,8 @@ class RandomProcess:
         return self._after(scope, last, self.random.choice(("task", "task", "receive", "catch")))
 
     def _automatic(self, scope: Scope, last: str, depth: int) -> str:
-        return self._after(scope, last, self.random.choice(("service", "throw")))
+        kinds = ("service", "throw", "escalate", "escalate") if self.escalates else ("service", "throw")
+        return self._after(scope, last, self.random.choice(kinds))
 
     def _guarded(self, scope: Scope, last: str, depth: int) -> str:
         """A task with a boundary event that calls it off, or happens beside it."""
@@ -164,7 +170,8 @@ class RandomProcess:
             if end == split and number:
                 end = self._task(scope, split, depth)
             if number and end != split and self.with_ends and self.random.random() < 0.3:
-                scope.flows.append((end, self._add(scope, self.random.choice(("end", "terminate", "error")))))
+                ends = ("end", "terminate", "error", *(("escalate_end",) if self.escalates else ()))
+                scope.flows.append((end, self._add(scope, self.random.choice(ends))))
             else:
                 scope.flows.append((end, merge))
         return merge
@@ -192,7 +199,12 @@ class RandomProcess:
         self.left, self.spoils = left - (before - self.left), spoils
         if self.random.random() < 0.4:
             kind = "caught" if self.random.random() < 0.5 else "interrupt"
+            if self.escalates and self.random.random() < 0.7:
+                kind = self.random.choice(("heard", "heard_beside"))
             event = self._add(scope, kind, sub)
+            if kind == "heard_beside":
+                scope.flows.append((self._sequence(scope, event, depth + 2), self._add(scope, "end")))
+                return sub
             merge = self._after(scope, sub, "xor")
             scope.flows.append((event, merge))
             return merge
@@ -225,7 +237,7 @@ class RandomProcess:
             scope.flows.append((source, target))
 
     def _target(self, scope: Scope) -> str:
-        fit = [id for id, (kind, _) in scope.nodes.items() if kind not in ("start", "interrupt", "beside", "caught")]
+        fit = [id for id, (kind, _) in scope.nodes.items() if kind not in NEVER_TARGETS]
         after_race = {target for source, target in scope.flows if scope.nodes[source][0] == "race"}
         return self.random.choice([id for id in fit if id not in after_race])
 
@@ -244,6 +256,7 @@ class RandomProcess:
 
     def _element(self, scope: Scope, id: str, kind: str, more: str) -> str:
         message = f'<messageEventDefinition messageRef="M_{id}"/>'
+        escalation = '<escalationEventDefinition escalationRef="U"/>'
         on = f'<boundaryEvent id="{id}" attachedToRef="{more}"'
         written = {
             "start": f'<startEvent id="{id}"/>',
@@ -259,6 +272,10 @@ class RandomProcess:
             "interrupt": f"{on}>{message}</boundaryEvent>",
             "caught": f"{on}><errorEventDefinition/></boundaryEvent>",
             "beside": f'{on} cancelActivity="false">{message}</boundaryEvent>',
+            "escalate": f'<intermediateThrowEvent id="{id}">{escalation}</intermediateThrowEvent>',
+            "escalate_end": f'<endEvent id="{id}">{escalation}</endEvent>',
+            "heard": f"{on}>{escalation}</boundaryEvent>",
+            "heard_beside": f'{on} cancelActivity="false">{escalation}</boundaryEvent>',
         }
         if kind in GATEWAYS:
             return f'<{GATEWAYS[kind]} id="{id}"/>'
@@ -269,7 +286,7 @@ class RandomProcess:
 
     def _declared(self) -> str:
         messages = "".join(f'<message id="M_{kind}{n}" name="M_{kind}{n}"/>' for kind, n in self._events())
-        return f'<error id="E" name="E" errorCode="e"/>{messages}'
+        return f'<error id="E" name="E" errorCode="e"/><escalation id="U" name="U" escalationCode="u"/>{messages}'
 
     def _events(self) -> list[tuple[str, int]]:
         return [(kind, n) for kind in ("receive", "catch", "interrupt", "beside") for n in range(1, self.count + 1)]

@@ -31,9 +31,9 @@ def proof_of(made: RandomProcess) -> Proof:
     return Prover(processes).prove(processes["p"])
 
 
-def disagreements(seed: int, seen: Counter) -> list[str]:
+def disagreements(seed: int, seen: Counter, *, escalates: bool = False) -> list[str]:
     """Return in which ways prover and engine do not agree on one random process."""
-    made = RandomProcess(seed)
+    made = RandomProcess(seed, escalates=escalates)
     try:
         definition = Definition.read(made.package)
     except DialectError:
@@ -120,6 +120,13 @@ def test_prover_and_engine_agree_on_random_processes():
     assert wrong == []
     assert seen["sound"] > 90
     assert seen["deadlock"] and seen["lack-of-sync"] and seen["improper-completion"] and seen["unbounded"]
+
+
+def test_prover_and_engine_agree_on_escalations():
+    seen: Counter = Counter()
+    wrong = [each for seed in range(200) for each in disagreements(seed, seen, escalates=True)]
+    assert wrong == []
+    assert seen["sound"] > 60
 
 
 @pytest.mark.full

@@ -10,7 +10,7 @@ from engine.bpmn.document import BPMN, read_xml
 from engine.bpmn.lint import World, lint
 from engine.bpmn.package import read_files
 from engine.bpmn.soundness import Flaw, Proof, Prover
-from tests.bpmn.diagrams import process
+from tests.bpmn.diagrams import flows, process
 
 WORLD = World({}, {}, {}, {})
 GATEWAYS = {"x": "exclusiveGateway", "a": "parallelGateway", "o": "inclusiveGateway", "w": "eventBasedGateway"}
@@ -200,3 +200,100 @@ def test_a_flaw_says_which_scope_it_is_in():
     assert isinstance(flaw, Flaw)
     assert flaw.scope.get("id") == "p"
     assert [node.id for node in flaw.others] == ["t2"]
+
+
+# What leaves a sub-process.
+
+ESCALATION = '<escalationEventDefinition escalationRef="U"/>'
+ERROR = '<errorEventDefinition errorRef="E"/>'
+
+
+def proof_around(inside: str, ways_inside: str, boundary: str, ways: str) -> set[tuple[str, str]]:
+    """Prove a process with the sub-process "sub" and what hangs on it."""
+    sub = f'<subProcess id="sub">{inside}{flows(lines(ways_inside))}</subProcess>'
+    declared = '<escalation id="U" escalationCode="u"/><escalation id="W" escalationCode="w"/><error id="E"/>'
+    drawn = process(elements("s t1 e1 e2") + sub + boundary, lines(ways), declared=declared)
+    (scope,) = read_xml(drawn).getroot().iterchildren(f"{{{BPMN}}}process")
+    return said(Prover({"p": scope}).prove(scope))
+
+
+def on(events: str, *, beside: bool = False) -> str:
+    return (
+        f'<boundaryEvent id="b" attachedToRef="sub" cancelActivity="{str(not beside).lower()}">{events}</boundaryEvent>'
+    )
+
+
+def handler(events: str) -> str:
+    """Return an event sub-process in which somebody has something to do."""
+    inner = f'<startEvent id="hs">{events}</startEvent><userTask id="ht"/><endEvent id="he"/>{flows(lines("hs-ht-he"))}'
+    return f'<subProcess id="h" triggeredByEvent="true">{inner}</subProcess>'
+
+
+ASKING = f'<startEvent id="is"/><userTask id="it"/><endEvent id="ie">{ESCALATION}</endEvent>'
+FAILING = f'<startEvent id="is"/><userTask id="it"/><endEvent id="ie">{ERROR}</endEvent>'
+PLAIN = '<startEvent id="is"/><endEvent id="ie"/>'
+MET = "s-sub-t1-e1, b-e2"
+
+
+@pytest.mark.parametrize(
+    ("inside", "ways_inside", "boundary", "ways", "wrong"),
+    [
+        (ASKING, "is-it-ie", on(ESCALATION), "s-sub, b-t1-e1", set()),
+        (ASKING, "is-it-ie", on(ESCALATION, beside=True), MET, set()),
+        (ASKING, "is-it-ie", on(ESCALATION, beside=True), "s-sub-t1-e1, b-t1", {"lack-of-sync", "improper-completion"}),
+        (ASKING, "is-it-ie", on(ESCALATION.replace("U", "W")), MET, {"dead-activity"}),
+        (ASKING + handler(ESCALATION), "is-it-ie", on(ESCALATION), MET, {"dead-activity"}),
+        (FAILING + handler(ERROR), "is-it-ie", on(ERROR), MET, {"dead-activity"}),
+        (FAILING + handler(ERROR), "is-it-ie", "", "s-sub-t1-e1", set()),
+        (PLAIN + handler(MESSAGE), "is-ie", "", "s-sub-t1-e1", {"dead-activity"}),
+        (ASKING + handler(MESSAGE), "is-it-ie", "", "s-sub-t1-e1", set()),
+    ],
+)
+def test_who_hears_what_a_sub_process_throws(inside, ways_inside, boundary, ways, wrong):
+    found = proof_around(inside, ways_inside, boundary, ways)
+    assert {rule for rule, _ in found} == wrong
+
+
+# Answers without a way out.
+
+
+def gaps(conditions: dict[str, str], *, required: bool = True, default: str = "") -> list[tuple[str, str]]:
+    """Check a gateway behind a form that asks for ``kind``, a or b; return rule and message."""
+    drawn = f'<startEvent id="s"/><userTask id="t1" camunda:formKey="form.form"/>{elements("t2 t3 e1")}'
+    drawn += f'<exclusiveGateway id="x1" {default}/>'
+    ways = "\n".join(f"x1 -> {target} [{condition}]" for target, condition in conditions.items())
+    form = {**FORM, "components": [{**FORM["components"][0], "validate": {"required": required}}]}
+    files = {
+        "p.bpmn": process(drawn, f"s -> t1\nt1 -> x1\n{ways}\nt2 -> e1\nt3 -> e1"),
+        "form.form": json.dumps(form).encode(),
+    }
+    world = World({}, {"return.max": 2}, {}, {})
+    wanted = ("gateway-gap", "default-flow-missing")
+    return [(f.rule, f.message) for f in lint(read_files("p", "", files), world) if f.rule in wanted]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "rules"),
+    [
+        ({"t2": 'kind = "a"', "t3": 'kind = "b"'}, []),
+        ({"t2": 'kind = "a"', "t3": 'kind = "c"'}, ["gateway-gap"]),
+        ({"t2": 'kind = "a" and times("x1") &lt; param("return.max")', "t3": 'kind = "b"'}, ["default-flow-missing"]),
+        (
+            {
+                "t2": 'kind = "a" and times("x1") &lt; param("return.max")',
+                "t3": 'kind = "b" or kind = "a" and times("x1") >= param("return.max")',
+            },
+            [],
+        ),
+        ({"t2": "amount &lt; 10", "t3": "amount &gt; 10"}, ["default-flow-missing"]),
+        ({"t2": "amount &lt; 10", "t3": "amount >= 10"}, []),
+        ({"t2": "ok", "t3": "not(ok)"}, []),
+    ],
+)
+def test_every_answer_has_a_way_out(conditions: dict[str, str], rules: list[str]):
+    assert [rule for rule, _ in gaps(conditions)] == rules
+
+
+def test_the_answer_without_a_way_is_said_as_people_know_it():
+    ((_, message),) = gaps({"t2": 'kind = "a"', "t3": 'kind = "c"'})
+    assert message == "〈种类〉是“b”，排他网关 x1后面没有一条箭头可走，办的人会被挡住。"

@@ -73,9 +73,12 @@ def is_reached(diagram: Diagram) -> Iterator[Place]:
     for scope in diagram.scopes:
         yield from _lost(diagram, FlowGraph(scope))
     for flaw in _flaws(diagram, "dead-activity"):
-        if flaw.node.host is not None:
+        if flaw.node.is_event_sub_process:
+            message = f"{_title(flaw)}永远不会发生：{_never_begun(flaw)}。"
+            yield _place(diagram, flaw, message, "请删去它，或者在它外面画出会引起它的事、要等人办的步骤。")
+        elif flaw.node.host is not None:
             message = f"{_title(flaw)}永远不会发生：{_never(flaw.node)}。"
-            yield _place(diagram, flaw, message, "请删去它，或者挂到要等人办的步骤上。")
+            yield _place(diagram, flaw, message, "请删去它，或者挂到会引起它的步骤上。")
         else:
             message = f"永远轮不到{_title(flaw)}：通到它的路，哪一种情况都走不到。"
             yield _place(diagram, flaw, message, "请看它前面的步骤和条件，让它走得到，或者删去它。")
@@ -94,10 +97,22 @@ def _lost(diagram: Diagram, graph: FlowGraph) -> Iterator[Place]:
             yield diagram.at(node.element, message, "请从前面的步骤连过来，或者删去它。")
 
 
+#: kind of event → what a scope must hold for it to happen
+_CAUSES = {"error": "这个出错结束", "escalation": "这个升级", "cancel": "取消结束"}
+
+
 def _never(event: Node) -> str:
-    if "error" in event.events:
-        return f"{title(event.host.element)}里面没有这个出错结束"
+    cause = next((_CAUSES[kind] for kind in event.events if kind in _CAUSES), "")
+    if cause:
+        return f"{title(event.host.element)}里面没有{cause}，或者已经在里面处理了"
     return f"{title(event.host.element)}由系统当场办完，中间没有等的时候"
+
+
+def _never_begun(flaw: Flaw) -> str:
+    starts = (node for node in FlowGraph(flaw.node.element).nodes if node.is_start)
+    cause = next((_CAUSES[kind] for start in starts for kind in start.events if kind in _CAUSES), "")
+    around = full_title(flaw.scope)
+    return f"{around}里面没有{cause}" if cause else f"{around}由系统当场办完，中间没有等的时候"
 
 
 @rule("gateway-gap")

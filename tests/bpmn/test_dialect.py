@@ -10,9 +10,10 @@ from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.dialect import DialectError
+from engine.bpmn.facts import read_facts
 from engine.bpmn.workflow import StepFailed
 from tests.bpmn.bare import LINE, LINE_FLOWS, bare, bare_complete
-from tests.bpmn.diagrams import definition, do, opened, process, start
+from tests.bpmn.diagrams import definition, do, opened, package, process, start
 
 
 @pytest.mark.parametrize(
@@ -180,3 +181,24 @@ def test_data_associations_are_drawings_and_touch_no_data():
     do(workflow, "a")
     do(workflow, "b")
     assert workflow.data == {"O": 1}
+
+
+BESIDE_THE_TEXT = ("<documentation>为什么</documentation>", "<extensionElements/>", "<!-- 为什么 -->", "")
+
+
+@pytest.mark.parametrize("inside", BESIDE_THE_TEXT)
+def test_the_text_of_an_expression_is_read_whole_whatever_stands_beside_it(inside: str):
+    loop = (
+        "<multiInstanceLoopCharacteristics><loopCardinality>@3</loopCardinality>"
+        "<completionCondition>nrOfCompletedInstances@ = 2</completionCondition></multiInstanceLoopCharacteristics>"
+    )
+    diagram = process(
+        f'<startEvent id="s"/><userTask id="a">{loop}</userTask><exclusiveGateway id="g" default="g_e"/>'
+        '<userTask id="b"/><endEvent id="e"/>',
+        "s -> a\na -> g\ng -> e [default]\nb -> e\ng -> b [x@ = 1]",
+    ).replace(b"@", inside.encode())
+    assert read_facts(package(diagram)).flows[-1].condition == "x = 1"
+    workflow = start(definition(diagram), {"x": 1})
+    do(workflow, "a")
+    do(workflow, "a")
+    assert opened(workflow) == ["b"]

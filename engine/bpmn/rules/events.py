@@ -209,7 +209,7 @@ def conditional_events_say_when(diagram: Diagram) -> Iterator[Place]:
         if process is None or not is_true(process, "isExecutable"):
             continue
         for definition in definitions(node):
-            text = "".join("".join(each.itertext()) for each in definition.iterchildren(bpmn("condition")))
+            text = "".join(each.text or "" for each in definition.iterchildren(bpmn("condition")))
             if kind(definition) == "conditionalEventDefinition" and not text.strip():
                 message = f"{full_title(node)}是条件事件，却没有写条件，永远不会发生。"
                 yield diagram.at(definition, message, "请写上什么时候发生，例如 copies > 10。")

@@ -19,7 +19,7 @@ from engine.bpmn.layout.picture import Picture
 from engine.bpmn.layout.quality import Quality
 from engine.bpmn.layout.scene import Scene, rate_all, read_scenes
 from engine.bpmn.lifting import links_of
-from engine.bpmn.normal_form import normalise
+from engine.bpmn.normal_form import join_texts, normalise
 from engine.bpmn.package import Package
 from engine.bpmn.refusals import Refusal, refusals
 from engine.bpmn.rules import World
@@ -471,8 +471,7 @@ class Subject:
                 message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(root).localname}。"
                 raise XmlRefused("not-bpmn", message, root.sourceline or 1)
             _refuse_size(root)
-            # A comment would cut off the text of the expression it stands in.
-            etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+            join_texts(root)
             self.diagrams.append(Diagram(name, root, self))
         except XmlRefused as error:
             self.refused.append((name, error))

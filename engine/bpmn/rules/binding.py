@@ -21,7 +21,7 @@ _REGISTERS = ("register.find", "register.enter")
 def expressions_can_be_read(subject: Subject) -> Iterator[Place]:
     """An expression that cannot be read would stop the matter."""
     for written in written_in(subject):
-        if written.parsed is None:
+        if written.parsed is None and not written.is_foreign:
             message = f"{written.where}“{written.text}”看不懂：{written.mistake}。"
             yield written.say(message, "请照这句话改：相等写一个等号，文字用英文双引号括起来；〈检查规则〉里有例子。")
 

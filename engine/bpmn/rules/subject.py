@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from lxml import etree
 
+from engine.bpmn.content_model import EXPRESSIONS
 from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, facts_in
@@ -174,6 +175,11 @@ def full_title(element: etree._Element) -> str:
     return f"{kind_name(element)}{called}" if called.startswith("〈") else called
 
 
+def is_part(element: etree._Element) -> bool:
+    """Tell whether an element says something about the one around it and has no shape of its own."""
+    return kind(element).endswith(("EventDefinition", "LoopCharacteristics")) or kind(element) in EXPRESSIONS
+
+
 @dataclass
 class Diagram:
     """One BPMN file."""
@@ -185,9 +191,9 @@ class Diagram:
     sheet: str = "A3"
 
     def at(self, element: etree._Element, message: str, hint: str) -> Place:
-        """Say something about an element; what has no id is shown at the element around it."""
+        """Say something about an element; what is not drawn, or has no id, is shown at the element around it."""
         owner = element
-        while owner is not None and not (owner.get("id") and owner.tag.startswith(_B)):
+        while owner is not None and not (owner.get("id") and owner.tag.startswith(_B) and not is_part(owner)):
             owner = owner.getparent()
         id, name = ("", "") if owner is None else (owner.get("id", ""), owner.get("name", ""))
         return Place(self.file, element.sourceline or 1, id, name, message, hint)

@@ -21,11 +21,13 @@ from engine.bpmn.rules.subject import (
     definition_type,
     definitions,
     extensions,
+    is_part,
     is_true,
     kind,
     kind_name,
     title,
 )
+from engine.bpmn.rules.written import CONDITIONS
 from engine.errors import EngineError
 
 #: heard where no other rule has found an error at the same element
@@ -253,7 +255,7 @@ def _is_ignored_element(namespace: str, name: str, place: str) -> bool:
 
 def _named(element: etree._Element) -> etree._Element:
     """Return the element, or the one around it when people cannot know it by name or id."""
-    while not element.get("name") and not element.get("id") and element.getparent() is not None:
+    while element.getparent() is not None and (is_part(element) or not (element.get("name") or element.get("id"))):
         element = element.getparent()
     return element
 
@@ -281,7 +283,7 @@ def has_no_script(diagram: Diagram) -> Iterator[Place]:
         language = element.get("language") or "feel"
         if kind(element) == "scriptTask":
             yield diagram.at(element, f"{title(element)}是脚本任务，流程图里不允许有脚本。", hint)
-        elif code or (kind(element) == "conditionExpression" and "feel" not in language.lower()):
+        elif code or (kind(element) in CONDITIONS and "feel" not in language.lower()):
             what = f"camunda:{code[0]}" if code else f"用 {language} 写的条件"
             yield diagram.at(element, f"{title(_named(element))}有{what}，流程图里不允许有程序。", hint)
     for script in diagram.root.iter(camunda("script"), f"{{{_SPIFF}}}*"):

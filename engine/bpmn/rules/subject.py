@@ -80,6 +80,11 @@ _KINDS = {
     "childLaneSet": "第二层泳道",
     "collaboration": "协作图",
     "definitions": "流程图",
+    "assignment": "数据赋值",
+    "operationRef": "服务接口",
+    "correlationKey": "消息对号的依据",
+    "correlationProperty": "消息对号的依据",
+    "correlationSubscription": "消息对号的依据",
 }
 
 
@@ -131,6 +136,8 @@ def facts_of(element: etree._Element, name: str) -> list[etree._Element]:
 
 def kind_name(element: etree._Element) -> str:
     """Return the kind of an element in Chinese, its tag where there is no word."""
+    if is_true(element, "triggeredByEvent"):
+        return "事件子流程"
     return _KINDS.get(kind(element), kind(element))
 
 

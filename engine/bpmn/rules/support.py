@@ -21,6 +21,7 @@ from engine.bpmn.rules.subject import (
     definition_type,
     definitions,
     extensions,
+    full_title,
     is_part,
     is_true,
     kind,
@@ -54,9 +55,16 @@ _DRAWN = set(
     "dataStoreReference dataState dataInputAssociation dataOutputAssociation sourceRef targetRef source target "
     "property".split()
 )
+#: declared for other software: kinds of data, services and posts that no step here is carried out by
+_DECLARED = set(
+    "itemDefinition relationship interface operation inMessageRef outMessageRef errorRef interfaceRef "
+    "supportedInterfaceRef resource resourceParameter".split()
+)
+#: without effect as long as nothing stands inside
+_WHEN_EMPTY = ("auditing", "monitoring")
 #: refused by rules of their own
 _ELSEWHERE = {"scriptTask", "script", "import"}
-_KNOWN = frozenset(_NODES | _PARTS | _DRAWN | _ELSEWHERE)
+_KNOWN = frozenset(_NODES | _PARTS | _DRAWN | _DECLARED | _ELSEWHERE)
 _EVENTS = {
     "startEvent": ("", "message", "timer"),
     "endEvent": ("", "message", "error", "terminate", "signal", "escalation"),
@@ -69,8 +77,8 @@ _TRIGGERS = ("", "message", "timer", "error", "signal", "escalation")
 #: what has a sentence of its own
 _SAID = {
     "task": "{}没有说由谁来办，系统不知道派给谁。",
-    "transaction": "{}是事务子流程，办到一半要一起退回，这里不支持。",
-    "adHocSubProcess": "{}是特设子流程，里面的步骤没有先后，这里不支持。",
+    "transaction": "{}办到一半要一起退回，这里不支持。",
+    "adHocSubProcess": "{}里面的步骤没有先后，这里不支持。",
 }
 #: attribute → the values that change nothing
 _PLAIN_VALUES = {
@@ -155,15 +163,25 @@ def _unsupported(element: etree._Element) -> str:
     if name == "multiInstanceLoopCharacteristics" and _is_plain_loop(element):
         return ""
     if name in _SAID:
-        return _SAID[name].format(title(element))
+        return _SAID[name].format(full_title(element))
+    if name in _WHEN_EMPTY and not len(element):
+        return ""
     if name not in _KNOWN:
-        if element.get("name") or element.get("id"):
-            return f"{title(element)}是{kind_name(element)}，这里不支持，画了也不会执行。"
-        return f"{title(_named(element))}里的 {kind_name(element)} 不支持，写了也不起作用。"
+        return _unknown(element)
     for attribute, plain in _PLAIN_VALUES.items() if not _PLAIN_VALUES.keys().isdisjoint(element.keys()) else ():
         if element.get(attribute, plain[0]).strip() not in plain:
             return f"{title(element)}写了 {attribute}={element.get(attribute)}，这里不支持，写了也不起作用。"
     return _unsupported_event(element) if name in _EVENTS else ""
+
+
+def _unknown(element: etree._Element) -> str:
+    if element.get("name", "").strip():
+        return f"{title(element)}是{kind_name(element)}，这里不支持，画了也不会执行。"
+    if element.get("id"):
+        return f"{title(element)}这里不支持，画了也不会执行。"
+    word = kind_name(element)
+    what = f" {word} 这一项" if word.isascii() else word
+    return f"{title(_named(element))}里有{what}，这里不支持，写了也不起作用。"
 
 
 def _unsupported_event(event: etree._Element) -> str:
@@ -318,6 +336,9 @@ def speaks(rule: Rule) -> bool:
 def is_run_as_drawn(diagram: Diagram) -> Iterator[Place]:
     """What the engine would not carry out as drawn is named, whatever else is wrong with the file."""
     for node, message in diagram.refusals:
+        if any(kind(each) in _SAID or kind(each) not in _KNOWN for each in node.iterancestors(bpmn("*"))):
+            # With what is around it, which is not supported, it goes.
+            continue
         said = f"{title(_named(node))}这样画不会照着执行：{message}。"
         yield diagram.at(node, said, "请换成支持的画法，〈检查规则〉里有例子。")
 

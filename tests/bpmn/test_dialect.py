@@ -202,3 +202,28 @@ def test_the_text_of_an_expression_is_read_whole_whatever_stands_beside_it(insid
     do(workflow, "a")
     do(workflow, "a")
     assert opened(workflow) == ["b"]
+
+
+def test_declarations_for_other_software_change_nothing():
+    declared = (
+        '<itemDefinition id="I" structureRef="String" itemKind="Information"/><message id="M" name="go" itemRef="I"/>'
+        '<relationship type="x"><source>p</source><target>p</target></relationship>'
+        '<interface id="F" name="窗口"><operation id="O" name="收件"><inMessageRef>M</inMessageRef>'
+        "<outMessageRef>M</outMessageRef><errorRef>E</errorRef></operation></interface>"
+        '<resource id="R" name="村文书"><resourceParameter id="P" name="级别" type="I"/></resource>'
+    )
+    elements = (
+        '<startEvent id="s"/><userTask id="a"><auditing/><monitoring/></userTask>'
+        '<receiveTask id="b" messageRef="M"/><endEvent id="e"/>'
+    )
+    bare_elements = elements.replace("<auditing/><monitoring/>", "")
+    lines = "s -> a\na -> b\nb -> e"
+    plain = definition(process(bare_elements, lines, declared='<message id="M" name="go"/>'))
+    full = definition(process("<supportedInterfaceRef>F</supportedInterfaceRef>" + elements, lines, declared=declared))
+    walks = []
+    for shared in (plain, full):
+        workflow = start(shared)
+        do(workflow, "a")
+        assert workflow.receive("go", {"x": 1})
+        walks.append(([each.element for each in workflow.take_passed()], workflow.finished, workflow.data))
+    assert walks[0] == walks[1] and walks[0][1]

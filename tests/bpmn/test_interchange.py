@@ -36,7 +36,7 @@ _FILLED_IN = {
 _HARD_TO_REACH = {
     "_397c783e-ad6a-4cf3-8266-9b41962c83bd": "B.2.0: opens when two inclusive ways and a boundary event all run",
     "_b67ba682-c8d6-465b-b538-c287db18d1be": "B.2.0: the end behind that join",
-    "_2d6586cf-81fc-4e2a-83ec-6cfff5b34bb0": "C.6.0: the step behind a cancel event, which a finding names",
+    "_2d6586cf-81fc-4e2a-83ec-6cfff5b34bb0": "C.6.0: the step behind an error that nothing throws, as a finding says",
     "_babdfa54-b55f-463f-9341-424b42db9760": "C.6.0: the end behind that step",
 }
 #: a table that decides whatever it is asked

@@ -184,7 +184,8 @@ def full_title(element: etree._Element) -> str:
 
 def is_part(element: etree._Element) -> bool:
     """Tell whether an element says something about the one around it and has no shape of its own."""
-    return kind(element).endswith(("EventDefinition", "LoopCharacteristics")) or kind(element) in EXPRESSIONS
+    inside = kind(element).endswith(("EventDefinition", "LoopCharacteristics")) or kind(element) in EXPRESSIONS
+    return inside and element.getparent() is not None and kind(element.getparent()) != "definitions"
 
 
 @dataclass

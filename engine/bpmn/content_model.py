@@ -132,9 +132,10 @@ _TABLE: dict[str, tuple[str, str, str]] = {
     "dataStore": ("base", "name capacity:number isUnlimited:flag itemSubjectRef", "dataState"),
 }
 #: hold text and nothing but text: no element of BPMN may stand inside
-_TEXTS = (
-    "documentation text script incoming outgoing flowNodeRef conditionExpression timeDate timeDuration timeCycle"
-    " loopCardinality loopCondition completionCondition condition"
+_TEXTS = "documentation text script incoming outgoing flowNodeRef".split()
+#: hold a text, and beside it what every element may have
+EXPRESSIONS = (
+    "conditionExpression timeDate timeDuration timeCycle loopCardinality loopCondition completionCondition condition"
 ).split()
 _OF_TEXTS = ("id", "textFormat", "language", "evaluatesToTypeRef")
 
@@ -165,6 +166,7 @@ def _built(name: str) -> Content:
 CONTENT_MODEL: Mapping[str, Content] = {
     **{name: _built(name) for name in _TABLE},
     **{name: Content(dict.fromkeys(_OF_TEXTS), frozenset()) for name in _TEXTS},
+    **{name: Content(dict.fromkeys(_OF_TEXTS), _built("base").children) for name in EXPRESSIONS},
 }
 
 

@@ -54,6 +54,7 @@ _REASONS = {
     etree.ErrorTypes.ERR_NAME_REQUIRED: "标签没有名称，或者“&”没有写成 &amp;",
     etree.ErrorTypes.ERR_INVALID_CHAR: "有不能使用的控制字符",
     etree.ErrorTypes.ERR_UNDECLARED_ENTITY: "用了没有定义的实体",
+    etree.ErrorTypes.NS_ERR_QNAME: "冒号前面或者后面的名称写得不对",
     etree.ErrorTypes.NS_ERR_UNDEFINED_NAMESPACE: "用了没有声明的命名空间前缀",
 }
 
@@ -131,7 +132,7 @@ def _refusal(error: etree.XMLSyntaxError) -> XmlRefused:
         return XmlRefused("xml-bad-encoding", "文件的字符编码读不出来，请另存为 UTF-8。", line)
     if "depth" in text:
         return XmlRefused("nesting-limit", f"元素一层套一层，超过 {MAX_DEPTH} 层。", line)
-    reason = _REASONS.get(error.code, f"写法不合 XML 的规则（{text}）")
+    reason = _REASONS.get(error.code, "写法不合 XML 的规则")
     return XmlRefused("xml-not-well-formed", f"第 {line} 行附近{reason}。", line)
 
 

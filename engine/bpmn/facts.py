@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from lxml import etree
 
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, read_xml
+from engine.bpmn.normal_form import join_texts
 from engine.bpmn.package import Package
 from engine.errors import EngineError
 from engine.model import Activity, Flow, LegalBasis, Material, ProcessFacts, RiskPoint, TimeLimit
@@ -36,7 +37,7 @@ class FactsError(EngineError):
 
 def read_all_facts(package: Package) -> ProcessFacts:
     """Return the facts of the package's main diagram with those of every called one; raises as read_facts does."""
-    roots = {name: read_xml(data).getroot() for name, data in package.files.items() if name.endswith(".bpmn")}
+    roots = {name: _read(data) for name, data in package.files.items() if name.endswith(".bpmn")}
     main = facts_in(roots[package.main], package)
     called = tuple(facts_in(root, package, name) for name, root in roots.items() if name != package.main)
     apart = _hands_of_callers(roots.values())
@@ -71,7 +72,13 @@ def read_facts(package: Package, file: str | None = None) -> ProcessFacts:
     :raises FactsError: there is no process, or a limit is not written like one.
     :raises XmlRefused: the file is no XML.
     """
-    return facts_in(read_xml(package.files[file or package.main]).getroot(), package, file)
+    return facts_in(_read(package.files[file or package.main]), package, file)
+
+
+def _read(data: bytes) -> etree._Element:
+    root = read_xml(data).getroot()
+    join_texts(root)
+    return root
 
 
 def facts_in(root: etree._Element, package: Package, file: str | None = None) -> ProcessFacts:

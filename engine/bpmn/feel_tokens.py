@@ -26,7 +26,9 @@ _MISTAKES = {
     **dict.fromkeys("（）［］【】，。＝＜＞＋－＊／", "这是全角符号，请改成半角"),
     **dict.fromkeys("≤≥≠×÷", "请写 <= >= != * /"),
     **dict.fromkeys("&|!！", "并且写 and，或者写 or，不等于写 !=，否定写 not(…)"),
-    **dict.fromkeys("${}#", "不要写 ${…}，直接写表达式"),
+    **dict.fromkeys(("${", "#{"), "不要写 ${…}，直接写表达式"),
+    **dict.fromkeys("{}", "这里不支持花括号 { }，请直接写名称，例如 approval.route"),
+    "$": "名称前面不写 $，直接写名称",
     "?": "这里不支持 ?，要判断的内容请写在这一列的表头",
 }
 
@@ -35,9 +37,13 @@ def read_tokens(text: str, start: int) -> Iterator[Token]:
     while start < len(text):
         match = _TOKEN.match(text, start)
         if not match:
-            shown = text[start] if text[start].isprintable() else f"U+{ord(text[start]):04X}"
-            raise ExpressionError(_MISTAKES.get(text[start], f"不认识的字符 {shown}"), start)
+            raise ExpressionError(_mistake(text[start : start + 2]), start)
         if match.lastgroup != "space":
             yield Token(str(match.lastgroup), match.group(), start)
         start = match.end()
     yield Token("end", "", len(text))
+
+
+def _mistake(signs: str) -> str:
+    shown = signs[0] if signs[0].isprintable() else f"U+{ord(signs[0]):04X}"
+    return _MISTAKES.get(signs) or _MISTAKES.get(signs[0], f"不认识的字符 {shown}")

@@ -6,6 +6,7 @@ import copy
 
 from lxml import etree
 
+from engine.bpmn.content_model import EXPRESSIONS
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA
 
 _B = f"{{{BPMN}}}"
@@ -30,6 +31,7 @@ _TEXTS = [
         "loopCondition incoming outgoing"
     ).split()
 ]
+_EXPRESSIONS = [_B + tag for tag in EXPRESSIONS]
 # Data objects are drawn for people; SpiffWorkflow would write None into the data and take variables away.
 _DATA = [
     _B + tag
@@ -40,8 +42,7 @@ _DATA = [
 
 def normalise(root: etree._Element) -> None:
     """Change a tree in place to mean the same: names for what has none, references resolved, nothing said twice."""
-    # A comment inside an expression would end its text for SpiffWorkflow.
-    etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    join_texts(root)
     # Where a shape lies changes nothing of what happens, and the picture is half of the file.
     for picture in [*root.iterchildren(f"{{{BPMNDI}}}BPMNDiagram")]:
         if next(picture.iter(f"{_B}*"), None) is None:
@@ -58,6 +59,17 @@ def normalise(root: etree._Element) -> None:
         node.getparent().remove(node)
     for node in root.iter(_B + "multiInstanceLoopCharacteristics"):
         _write_collection(node)
+
+
+def join_texts(root: etree._Element) -> None:
+    """Let the text of an expression stand in one piece: a comment or an element inside would end it for every reader.
+
+    What stands inside stays there, behind the text; comments go.
+    """
+    etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    for node in root.iter(*_EXPRESSIONS):
+        for child in node:
+            node.text, child.tail = (node.text or "") + (child.tail or ""), None
 
 
 class Ids:

@@ -221,8 +221,8 @@ class _Reading:
     def _scope(self, node: etree._Element) -> str | None:
         if _kind(node) not in _SCOPES:
             return None
-        starts = node.findall(_B + "startEvent")
-        if is_event_sub_process(node) and len(starts) != 1:
+        if is_event_sub_process(node) and node.find(_B + "startEvent") is None:
+            # Of several the second is refused itself.
             return "事件子流程要有且只有一个开始事件，写明等的是什么"
         if next(node.iterchildren(*NODES), None) is None:
             return "里面什么也没有画"

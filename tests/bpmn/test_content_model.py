@@ -71,3 +71,11 @@ def test_an_element_may_hold_what_editors_write(element: str, name: str):
 
 def test_the_descriptor_is_there_where_all_is_installed():
     assert len(judged()) > 45 or not MODDLE.parents[3].exists()
+
+
+def test_an_expression_may_be_explained_and_a_plain_text_may_not():
+    beside = {"documentation", "extensionElements"}
+    for element in ("conditionExpression", "timeDate", "loopCondition", "completionCondition", "condition"):
+        assert CONTENT_MODEL[element].children == beside
+    for element in ("documentation", "text", "script", "incoming", "outgoing", "flowNodeRef"):
+        assert not CONTENT_MODEL[element].children

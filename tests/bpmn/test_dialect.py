@@ -10,9 +10,10 @@ from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.dialect import DialectError
+from engine.bpmn.facts import read_facts
 from engine.bpmn.workflow import StepFailed
 from tests.bpmn.bare import LINE, LINE_FLOWS, bare, bare_complete
-from tests.bpmn.diagrams import definition, do, opened, process, start
+from tests.bpmn.diagrams import definition, do, opened, package, process, start
 
 
 @pytest.mark.parametrize(
@@ -180,3 +181,49 @@ def test_data_associations_are_drawings_and_touch_no_data():
     do(workflow, "a")
     do(workflow, "b")
     assert workflow.data == {"O": 1}
+
+
+BESIDE_THE_TEXT = ("<documentation>为什么</documentation>", "<extensionElements/>", "<!-- 为什么 -->", "")
+
+
+@pytest.mark.parametrize("inside", BESIDE_THE_TEXT)
+def test_the_text_of_an_expression_is_read_whole_whatever_stands_beside_it(inside: str):
+    loop = (
+        "<multiInstanceLoopCharacteristics><loopCardinality>@3</loopCardinality>"
+        "<completionCondition>nrOfCompletedInstances@ = 2</completionCondition></multiInstanceLoopCharacteristics>"
+    )
+    diagram = process(
+        f'<startEvent id="s"/><userTask id="a">{loop}</userTask><exclusiveGateway id="g" default="g_e"/>'
+        '<userTask id="b"/><endEvent id="e"/>',
+        "s -> a\na -> g\ng -> e [default]\nb -> e\ng -> b [x@ = 1]",
+    ).replace(b"@", inside.encode())
+    assert read_facts(package(diagram)).flows[-1].condition == "x = 1"
+    workflow = start(definition(diagram), {"x": 1})
+    do(workflow, "a")
+    do(workflow, "a")
+    assert opened(workflow) == ["b"]
+
+
+def test_declarations_for_other_software_change_nothing():
+    declared = (
+        '<itemDefinition id="I" structureRef="String" itemKind="Information"/><message id="M" name="go" itemRef="I"/>'
+        '<relationship type="x"><source>p</source><target>p</target></relationship>'
+        '<interface id="F" name="窗口"><operation id="O" name="收件"><inMessageRef>M</inMessageRef>'
+        "<outMessageRef>M</outMessageRef><errorRef>E</errorRef></operation></interface>"
+        '<resource id="R" name="村文书"><resourceParameter id="P" name="级别" type="I"/></resource>'
+    )
+    elements = (
+        '<startEvent id="s"/><userTask id="a"><auditing/><monitoring/></userTask>'
+        '<receiveTask id="b" messageRef="M"/><endEvent id="e"/>'
+    )
+    bare_elements = elements.replace("<auditing/><monitoring/>", "")
+    lines = "s -> a\na -> b\nb -> e"
+    plain = definition(process(bare_elements, lines, declared='<message id="M" name="go"/>'))
+    full = definition(process("<supportedInterfaceRef>F</supportedInterfaceRef>" + elements, lines, declared=declared))
+    walks = []
+    for shared in (plain, full):
+        workflow = start(shared)
+        do(workflow, "a")
+        assert workflow.receive("go", {"x": 1})
+        walks.append(([each.element for each in workflow.take_passed()], workflow.finished, workflow.data))
+    assert walks[0] == walks[1] and walks[0][1]

@@ -36,7 +36,8 @@ _FILLED_IN = {
 _HARD_TO_REACH = {
     "_397c783e-ad6a-4cf3-8266-9b41962c83bd": "B.2.0: opens when two inclusive ways and a boundary event all run",
     "_b67ba682-c8d6-465b-b538-c287db18d1be": "B.2.0: the end behind that join",
-    "_babdfa54-b55f-463f-9341-424b42db9760": "C.6.0: the end behind a cancel event, which a finding names",
+    "_2d6586cf-81fc-4e2a-83ec-6cfff5b34bb0": "C.6.0: the step behind an error that nothing throws, as a finding says",
+    "_babdfa54-b55f-463f-9341-424b42db9760": "C.6.0: the end behind that step",
 }
 #: a table that decides whatever it is asked
 DECISION = b"""<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="D" name="D" namespace="urn:test">
@@ -188,6 +189,9 @@ class Sketch:
 
     def _define(self, definition: etree._Element) -> None:
         kind = etree.QName(definition).localname.removesuffix("EventDefinition")
+        if kind == "signal" and not definition.get("signalRef") and definition.getparent().tag == B + "boundaryEvent":
+            # A message comes from outside: nobody here need send it.
+            definition.tag, kind = B + "messageEventDefinition", "message"
         if kind == "message" and not definition.get("messageRef"):
             definition.set("messageRef", self._message())
         if kind == "error" and not definition.get("errorRef"):

@@ -14,6 +14,7 @@ from engine.bpmn.rules.written import parameters_of, written_in
 from engine.bpmn.schedule import Schedule
 
 _TIMERS = ("timeDate", "timeDuration", "timeCycle")
+_SENDING = ("sendTask", "intermediateThrowEvent", "endEvent")
 _REGISTERS = ("register.find", "register.enter")
 
 
@@ -21,7 +22,7 @@ _REGISTERS = ("register.find", "register.enter")
 def expressions_can_be_read(subject: Subject) -> Iterator[Place]:
     """An expression that cannot be read would stop the matter."""
     for written in written_in(subject):
-        if written.parsed is None:
+        if written.parsed is None and not written.is_foreign:
             message = f"{written.where}“{written.text}”看不懂：{written.mistake}。"
             yield written.say(message, "请照这句话改：相等写一个等号，文字用英文双引号括起来；〈检查规则〉里有例子。")
 
@@ -183,18 +184,20 @@ def notices_have_a_recipient(diagram: Diagram) -> Iterator[Place]:
 
 @rule("message-ref-missing")
 def messages_are_named(diagram: Diagram) -> Iterator[Place]:
-    """Who waits for a message says for which: one without a name never arrives."""
+    """Who waits for a message or sends one says which: one without a name never arrives."""
     for element in diagram.elements:
-        if kind(element) not in ("receiveTask", "messageEventDefinition"):
+        if kind(element) not in ("receiveTask", "sendTask", "messageEventDefinition"):
             continue
-        owner = element if kind(element) == "receiveTask" else element.getparent()
+        owner = element.getparent() if kind(element) == "messageEventDefinition" else element
+        word = "发" if kind(owner) in _SENDING else "等"
         reference = element.get("messageRef", "")
         message = diagram.declared("message", reference)
         if message is None:
-            what = f"等的消息 {reference} 不存在" if reference else "没有写等哪个消息"
-            yield diagram.at(element, f"{title(owner)}{what}。", "请选一个消息，例如 supplement（补材料）。")
+            what = f"{word}的消息 {reference} 不存在" if reference else f"没有写{word}哪个消息"
+            hint = "请选一个消息，例如 supplement（补材料）；没有的，先在图里新建一个。"
+            yield diagram.at(element, f"{title(owner)}{what}。", hint)
         elif not (message.get("name") or "").strip():
-            yield diagram.at(message, f"{title(owner)}等的消息 {reference} 没有名称。", "请给消息起一个名称。")
+            yield diagram.at(message, f"{title(owner)}{word}的消息 {reference} 没有名称。", "请给消息起一个名称。")
 
 
 @rule("error-ref")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from lxml import etree
@@ -10,27 +9,26 @@ from lxml import etree
 from engine.bpmn.expressions import EvaluationError, ExpressionError, parse
 from engine.bpmn.feel_tokens import read_tokens
 from engine.bpmn.rules import package_rule, rule
-from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, camunda, condition, full_title, kind, title
+from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, camunda, condition, kind, title
 from engine.bpmn.rules.written import Written, written_in
 
-#: expressions of other engines
-_FOREIGN = re.compile(r"[$#]\{")
 _COMPARING = set("= != < <= > >= in between and or not some every true false if contains".split()) | {"list contains"}
 _SHORTEST = "PT1M"
 
 
-@rule("expression-language", instead_of="expression-syntax")
-def expressions_are_feel(diagram: Diagram) -> Iterator[Place]:
+@package_rule("expression-language")
+def expressions_are_feel(subject: Subject) -> Iterator[Place]:
     """Expressions are written in the FEEL subset; those of other engines are not read."""
-    said = diagram.root.get("expressionLanguage", "feel")
-    asked = next((flow for flow in diagram.flows if condition(flow)), None)
-    if "feel" not in said.lower() and asked is not None:
-        message = f"图里写着条件用 {said} 语言，这里只认 FEEL。"
-        yield diagram.at(diagram.root, message, "请删去 expressionLanguage 这一项，条件写成 copies > 10 这样。")
-    for flow in diagram.flows:
-        if _FOREIGN.search(condition(flow)):
-            message = f"{full_title(flow)}的条件“{condition(flow)}”是别的软件的写法。"
-            yield diagram.at(flow, message, "请去掉 ${ } 直接写，例如 copies > 10；相等写一个等号，文字加英文双引号。")
+    for diagram in subject.diagrams:
+        said = diagram.root.get("expressionLanguage", "feel")
+        asked = next((flow for flow in diagram.flows if condition(flow)), None)
+        if "feel" not in said.lower() and asked is not None:
+            message = f"图里写着条件用 {said} 语言，这里只认 FEEL。"
+            yield diagram.at(diagram.root, message, "请删去 expressionLanguage 这一项，条件写成 copies > 10 这样。")
+    hint = "请去掉 ${ } 直接写，例如 copies > 10；相等写一个等号，文字加英文双引号。"
+    for written in written_in(subject):
+        if written.is_foreign:
+            yield written.say(f"{written.where}“{written.text}”是别的软件的写法。", hint)
 
 
 @package_rule("expression-not-boolean")
@@ -43,7 +41,7 @@ def conditions_are_true_or_false(subject: Subject) -> Iterator[Place]:
         if not plain and not _COMPARING.intersection(tokens):
             message = f"{written.where}“{written.text}”算出来不是“是”或“否”。"
             yield written.say(message, '请写成比较，例如 copies > 10 或者 kind = "contract"。')
-        elif plain and types.get(plain, "checkbox") != "checkbox":
+        elif plain and (plain in written.given or types.get(plain, "checkbox") != "checkbox"):
             message = f"{written.where}只写了 {plain}，它不是打勾的项目，算不出“是”或“否”。"
             yield written.say(message, f'请写成比较，例如 {plain} = "agree"。')
 
@@ -52,17 +50,15 @@ def conditions_are_true_or_false(subject: Subject) -> Iterator[Place]:
 def conditions_depend_on_something(subject: Subject) -> Iterator[Place]:
     """A condition that always comes out the same chooses nothing."""
     for written in _conditions(subject):
-        if not written.parsed.names and not written.parsed.calls:
+        is_loop = written.condition != "conditionExpression"
+        if not is_loop and not written.parsed.names and not written.parsed.calls:
             message = f"{written.where}“{written.text}”不看任何内容，每次结果都一样。"
             yield written.say(message, "请写上要看的内容；总是要走的这一条，设成默认箭头。")
 
 
 def _conditions(subject: Subject) -> Iterator[Written]:
-    """Return the readable conditions of flows."""
-    flows = {(diagram.file, flow.get("id")) for diagram in subject.diagrams for flow in diagram.flows if flow.get("id")}
-    for written in written_in(subject):
-        if written.decides and written.parsed is not None and (written.place.file, written.place.element) in flows:
-            yield written
+    """Return the readable conditions of flows and repetitions."""
+    return (written for written in written_in(subject) if written.condition and written.parsed is not None)
 
 
 @rule("timer-too-fast", "warning")

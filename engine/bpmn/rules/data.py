@@ -14,6 +14,7 @@ from engine.bpmn.rules.subject import (
     Diagram,
     Place,
     Subject,
+    bpmn,
     camunda,
     definition_type,
     extensions,
@@ -53,6 +54,12 @@ class _Writes:
         }
 
     @cached_property
+    def lasting(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """(file, node id) → keys that are still there when the step is done."""
+        nodes = ((diagram.file, node) for diagram in self.subject.diagrams for node in diagram.nodes)
+        return {at: self.of_node[at] - set(_own(node)) for file, node in nodes for at in [(file, node.get("id", ""))]}
+
+    @cached_property
     def names(self) -> frozenset[str]:
         """Every name at the top of the data that anything writes."""
         return frozenset(key.partition(".")[0] for keys in self.of_node.values() for key in keys) | _GIVEN
@@ -69,13 +76,23 @@ class _Writes:
         if node.get(camunda("resultVariable")):
             yield node.get(camunda("resultVariable"))
         for mapping in (*extensions(node, CAMUNDA, "in"), *extensions(node, CAMUNDA, "out")):
-            yield mapping.get("target", "")
-        for loop in node.iterchildren("{*}multiInstanceLoopCharacteristics"):
-            yield loop.get(camunda("elementVariable"), "")
+            if mapping.get("target"):
+                yield mapping.get("target")
+        yield from _own(node)
+        for loop in node.iterchildren(bpmn("multiInstanceLoopCharacteristics")):
+            gathered = (each.text or "" for each in loop.iterchildren(bpmn("loopDataOutputRef")))
+            yield from filter(None, map(str.strip, gathered))
 
 
 def _form(node: etree._Element) -> str:
     return node.get(camunda("formKey")) or node.get(camunda("formRef")) or ""
+
+
+def _own(node: etree._Element) -> Iterator[str]:
+    """Return where a repeated step puts the part of each instance: it is gone when the instance is done."""
+    for loop in node.iterchildren(bpmn("multiInstanceLoopCharacteristics")):
+        items = (item.get("id") for item in loop.iterchildren(bpmn("inputDataItem")))
+        yield from filter(None, (loop.get(camunda("elementVariable")), *items))
 
 
 def written_keys(subject: Subject) -> frozenset[str]:
@@ -96,7 +113,7 @@ def variables_are_written(subject: Subject) -> Iterator[Place]:
         return
     known = _Writes.of(subject).names
     for written in written_in(subject):
-        unknown = sorted(written.parsed.names - known) if written.parsed else ()
+        unknown = sorted(written.parsed.names - known - written.given) if written.parsed else ()
         if unknown:
             message = f"{written.where}用了 {listed(unknown)}，没有哪个表单、判定或者连接器写过它。"
             yield written.say(message, "请改正名称；由别的事项用消息带来的，可以不改。")
@@ -139,10 +156,11 @@ def _reads(diagram: Diagram) -> Iterator[tuple[Written, str]]:
     for written in written_in(diagram.subject):
         if written.parsed is None or written.place.file != diagram.file:
             continue
-        flow = diagram.by_id.get(written.place.element)
-        node = flow.get("sourceRef", "") if flow is not None and kind(flow) == "sequenceFlow" else written.place.element
-        if node in nodes:
-            yield written, node
+        around = diagram.by_id.get(written.place.element)
+        while around is not None and kind(around) != "sequenceFlow" and around.get("id") not in nodes:
+            around = around.getparent()
+        if around is not None:
+            yield written, around.get("sourceRef" if kind(around) == "sequenceFlow" else "id", "")
     for task in diagram.of_kind("businessRuleTask"):
         table = diagram.subject.tables.get(task.get(camunda("decisionRef"), ""))
         for column in table.inputs if table is not None else ():
@@ -216,7 +234,7 @@ def branches_write_apart(diagram: Diagram) -> Iterator[Place]:
         joined = set.intersection(*ways) if len(ways) > 1 else set()
         before: dict[str, list[tuple[str, str]]] = {}
         for way in ways:
-            here = [(id, key) for id in sorted(way - joined) for key in writes.of_node.get((diagram.file, id), ())]
+            here = [(id, key) for id in sorted(way - joined) for key in writes.lasting.get((diagram.file, id), ())]
             for id, key in here:
                 clash = next((one for one, other in before.get(_top(key), ()) if one != id and _same(key, other)), None)
                 if clash is not None and id not in said:

@@ -18,7 +18,7 @@ from engine.bpmn.rules.subject import (
     full_title,
     is_true,
     kind,
-    kind_name,
+    listed,
     title,
 )
 
@@ -99,7 +99,7 @@ def starts_by_an_event(diagram: Diagram) -> Iterator[Place]:
                 message = f"事件子流程里的{full_title(node)}没有写等什么，永远不会开始。"
                 yield diagram.at(node, message, "请写上等哪个消息、什么时间或者哪个错误。")
         for node in found[1:]:
-            message = f"事件子流程{title(scope)}里有 {len(found)} 个开始事件。"
+            message = f"{full_title(scope)}里有 {len(found)} 个开始事件。"
             yield diagram.at(node, message, "请只留一个；等另一件事的，另画一个事件子流程。")
 
 
@@ -109,7 +109,7 @@ def event_sub_processes_stand_alone(diagram: Diagram) -> Iterator[Place]:
     for scope in diagram.of_kind("subProcess"):
         flows = [*diagram.entering(scope), *diagram.leaving(scope)]
         if is_true(scope, "triggeredByEvent") and flows:
-            message = f"事件子流程{title(scope)}接了箭头，它只由里面的开始事件来启动。"
+            message = f"{full_title(scope)}接了箭头，它只由里面的开始事件来启动。"
             yield diagram.at(flows[0], message, "请删去这条箭头；要按顺序办的，改成普通的子流程。")
 
 
@@ -173,7 +173,7 @@ def events_fit_their_place(diagram: Diagram) -> Iterator[Place]:
             continue
         type = definition_type(node)
         if type not in _ALLOWED[where]:
-            message = f"{kind_name(node)}{title(node)}不能是{EVENT_NAMES.get(type, type)}事件。"
+            message = f"{full_title(node)}不能是{EVENT_NAMES.get(type, type)}事件。"
             allowed = "、".join(EVENT_NAMES[each] for each in EVENT_NAMES if each in _ALLOWED[where])
             yield diagram.at(node, message, f"这个位置只能用下面几种：{allowed}。")
         elif type in _INTERRUPTING and "false" in (node.get("cancelActivity"), node.get("isInterrupting")):
@@ -196,9 +196,10 @@ def events_are_one_thing(diagram: Diagram) -> Iterator[Place]:
     """An event waits for one thing: which of several it was could not be told afterwards."""
     for node in diagram.of_kind(*_EVENTS):
         if len(definitions(node)) > 1:
-            names = "、".join(EVENT_NAMES.get(each, each) for each in _types(node))
-            message = f"{full_title(node)}同时是 {names} 几种事件。"
-            yield diagram.at(node, message, "请只留一种；要等几件事里先到的一件，用事件网关。")
+            names = [EVENT_NAMES.get(each, each) for each in _types(node)]
+            several = f"写了 {len(definitions(node))} 个{names[0]}"
+            message = f"{full_title(node)}{several if len(names) == 1 else f'同时是{listed(names)}几种事件'}。"
+            yield diagram.at(node, message, "请只留一个；要等几件事里先到的一件，用事件网关。")
 
 
 @rule("conditional-event", aliases=("conditional-event", "EXT.123"))
@@ -209,7 +210,7 @@ def conditional_events_say_when(diagram: Diagram) -> Iterator[Place]:
         if process is None or not is_true(process, "isExecutable"):
             continue
         for definition in definitions(node):
-            text = "".join("".join(each.itertext()) for each in definition.iterchildren(bpmn("condition")))
+            text = "".join(each.text or "" for each in definition.iterchildren(bpmn("condition")))
             if kind(definition) == "conditionalEventDefinition" and not text.strip():
                 message = f"{full_title(node)}是条件事件，却没有写条件，永远不会发生。"
                 yield diagram.at(definition, message, "请写上什么时候发生，例如 copies > 10。")
@@ -266,7 +267,7 @@ def ad_hoc_has_no_order(diagram: Diagram) -> Iterator[Place]:
         inside = diagram.children(scope)
         for node in inside:
             if kind(node) in ("startEvent", "endEvent"):
-                message = f"特设子流程{title(scope)}里有{full_title(node)}，里面的步骤没有先后，不分开始和结束。"
+                message = f"{full_title(scope)}里有{full_title(node)}，里面的步骤没有先后，不分开始和结束。"
                 yield diagram.at(node, message, "请删去它；要有先后的，改成普通的子流程。")
 
 

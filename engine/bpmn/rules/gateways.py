@@ -17,7 +17,6 @@ from engine.bpmn.rules.subject import (
     full_title,
     has_condition,
     kind,
-    kind_name,
     title,
 )
 
@@ -74,7 +73,7 @@ def conditions_are_filled_in(diagram: Diagram) -> Iterator[Place]:
     """A condition that was begun but not written decides nothing."""
     for flow in diagram.flows:
         for expression in flow.iterchildren(bpmn("conditionExpression")):
-            if not (expression.text or "").strip() and not len(expression):
+            if not (expression.text or "").strip():
                 message = f"{full_title(flow)}的条件是空的。"
                 yield diagram.at(flow, message, '请写上条件，例如 approve.decision = "agree"，或者删去空的条件。')
 
@@ -188,7 +187,7 @@ def choices_exclude_each_other(diagram: Diagram) -> Iterator[Place]:
 def gateways_are_plain(diagram: Diagram) -> Iterator[Place]:
     """A complex gateway has rules of its own that no picture shows; it is not run."""
     for node in diagram.of_kind("complexGateway"):
-        message = f"{title(node)}是{kind_name(node)}，什么时候走哪一条图上看不出来，这里不支持。"
+        message = f"{full_title(node)}什么时候走哪一条图上看不出来，这里不支持。"
         yield diagram.at(node, message, "请改用排他网关（只走一条）或者并行网关（都走）。")
 
 

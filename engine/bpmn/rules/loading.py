@@ -9,10 +9,12 @@ from lxml import etree
 
 from engine.bpmn.content_model import CONTENT_MODEL, allows
 from engine.bpmn.document import BPMN
-from engine.bpmn.facts import FactsError
+from engine.bpmn.facts import FLOW_NODES, FactsError
 from engine.bpmn.rules import package_rule, rule
 from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, full_title, kind, title
 
+#: the kinds a reference may mean, in a word
+_MEANT = {("process",): "流程", ("sequenceFlow",): "箭头"}
 _NEEDS_ID = ("process", "lane", "message", "error")
 
 
@@ -164,14 +166,17 @@ def refers_to_what_is_there(diagram: Diagram) -> Iterator[Place]:
     for element, reference, allowed in _references(diagram):
         found = diagram.by_id.get(reference.rpartition(":")[2])
         if found is None or (allowed and kind(found) not in allowed):
-            what = f"指向的 {reference} 不存在" if reference else "有一头没有接上"
+            if found is None:
+                what = f"指向的 {reference} 不存在" if reference else "有一头没有接上"
+            else:
+                what = f"指向的{full_title(found)}不是{_MEANT.get(allowed, '步骤')}"
             owner = element if element.get("id") else element.getparent()
             yield diagram.at(element, f"{title(owner)}{what}。", "请重新连一次，或者删去这一条。")
 
 
 def _references(diagram: Diagram) -> Iterator[tuple[etree._Element, str, tuple[str, ...]]]:
     """Return element, what it refers to, and the kinds that may be meant; () when any will do."""
-    node_kinds = tuple({kind(node) for node in diagram.nodes})
+    node_kinds = tuple(FLOW_NODES)
     for element in diagram.elements:
         match kind(element):
             case "sequenceFlow":

@@ -135,7 +135,9 @@ def escalations_are_named(diagram: Diagram) -> Iterator[Place]:
 def _unresolved(diagram: Diagram, tag: str, word: str) -> Iterator[Place]:
     for definition in diagram.drawn(f"{tag}EventDefinition"):
         reference = definition.get(f"{tag}Ref", "")
-        if diagram.declared(tag, reference) is None and (reference or kind(definition.getparent()) != "boundaryEvent"):
+        # At the edge of a step an escalation without a reference is any escalation.
+        is_any = tag == "escalation" and not reference and kind(definition.getparent()) == "boundaryEvent"
+        if diagram.declared(tag, reference) is None and not is_any:
             what = f"用的{word} {reference} 不存在" if reference else f"没有写是哪个{word}"
             message = f"{title(definition.getparent())}{what}。"
             yield diagram.at(definition, message, f"请选一个{word}，或者先在图里新建一个。")

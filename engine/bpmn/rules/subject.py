@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from lxml import etree
 
+from engine.bpmn.content_model import EXPRESSIONS
 from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, facts_in
@@ -19,7 +20,7 @@ from engine.bpmn.layout.picture import Picture
 from engine.bpmn.layout.quality import Quality
 from engine.bpmn.layout.scene import Scene, rate_all, read_scenes
 from engine.bpmn.lifting import links_of
-from engine.bpmn.normal_form import normalise
+from engine.bpmn.normal_form import join_texts, normalise
 from engine.bpmn.package import Package
 from engine.bpmn.refusals import Refusal, refusals
 from engine.bpmn.rules import World
@@ -79,6 +80,11 @@ _KINDS = {
     "childLaneSet": "第二层泳道",
     "collaboration": "协作图",
     "definitions": "流程图",
+    "assignment": "数据赋值",
+    "operationRef": "服务接口",
+    "correlationKey": "消息对号的依据",
+    "correlationProperty": "消息对号的依据",
+    "correlationSubscription": "消息对号的依据",
 }
 
 
@@ -130,6 +136,8 @@ def facts_of(element: etree._Element, name: str) -> list[etree._Element]:
 
 def kind_name(element: etree._Element) -> str:
     """Return the kind of an element in Chinese, its tag where there is no word."""
+    if is_true(element, "triggeredByEvent"):
+        return "事件子流程"
     return _KINDS.get(kind(element), kind(element))
 
 
@@ -174,6 +182,12 @@ def full_title(element: etree._Element) -> str:
     return f"{kind_name(element)}{called}" if called.startswith("〈") else called
 
 
+def is_part(element: etree._Element) -> bool:
+    """Tell whether an element says something about the one around it and has no shape of its own."""
+    inside = kind(element).endswith(("EventDefinition", "LoopCharacteristics")) or kind(element) in EXPRESSIONS
+    return inside and element.getparent() is not None and kind(element.getparent()) != "definitions"
+
+
 @dataclass
 class Diagram:
     """One BPMN file."""
@@ -185,9 +199,9 @@ class Diagram:
     sheet: str = "A3"
 
     def at(self, element: etree._Element, message: str, hint: str) -> Place:
-        """Say something about an element; what has no id is shown at the element around it."""
+        """Say something about an element; what is not drawn, or has no id, is shown at the element around it."""
         owner = element
-        while owner is not None and not (owner.get("id") and owner.tag.startswith(_B)):
+        while owner is not None and not (owner.get("id") and owner.tag.startswith(_B) and not is_part(owner)):
             owner = owner.getparent()
         id, name = ("", "") if owner is None else (owner.get("id", ""), owner.get("name", ""))
         return Place(self.file, element.sourceline or 1, id, name, message, hint)
@@ -471,8 +485,7 @@ class Subject:
                 message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(root).localname}。"
                 raise XmlRefused("not-bpmn", message, root.sourceline or 1)
             _refuse_size(root)
-            # A comment would cut off the text of the expression it stands in.
-            etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+            join_texts(root)
             self.diagrams.append(Diagram(name, root, self))
         except XmlRefused as error:
             self.refused.append((name, error))

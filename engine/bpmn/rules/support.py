@@ -21,11 +21,14 @@ from engine.bpmn.rules.subject import (
     definition_type,
     definitions,
     extensions,
+    full_title,
+    is_part,
     is_true,
     kind,
     kind_name,
     title,
 )
+from engine.bpmn.rules.written import CONDITIONS
 from engine.errors import EngineError
 
 #: heard where no other rule has found an error at the same element
@@ -52,9 +55,16 @@ _DRAWN = set(
     "dataStoreReference dataState dataInputAssociation dataOutputAssociation sourceRef targetRef source target "
     "property".split()
 )
+#: declared for other software: kinds of data, services and posts that no step here is carried out by
+_DECLARED = set(
+    "itemDefinition relationship interface operation inMessageRef outMessageRef errorRef interfaceRef "
+    "supportedInterfaceRef resource resourceParameter".split()
+)
+#: without effect as long as nothing stands inside
+_WHEN_EMPTY = ("auditing", "monitoring")
 #: refused by rules of their own
 _ELSEWHERE = {"scriptTask", "script", "import"}
-_KNOWN = frozenset(_NODES | _PARTS | _DRAWN | _ELSEWHERE)
+_KNOWN = frozenset(_NODES | _PARTS | _DRAWN | _DECLARED | _ELSEWHERE)
 _EVENTS = {
     "startEvent": ("", "message", "timer"),
     "endEvent": ("", "message", "error", "terminate", "signal", "escalation"),
@@ -67,8 +77,8 @@ _TRIGGERS = ("", "message", "timer", "error", "signal", "escalation")
 #: what has a sentence of its own
 _SAID = {
     "task": "{}没有说由谁来办，系统不知道派给谁。",
-    "transaction": "{}是事务子流程，办到一半要一起退回，这里不支持。",
-    "adHocSubProcess": "{}是特设子流程，里面的步骤没有先后，这里不支持。",
+    "transaction": "{}办到一半要一起退回，这里不支持。",
+    "adHocSubProcess": "{}里面的步骤没有先后，这里不支持。",
 }
 #: attribute → the values that change nothing
 _PLAIN_VALUES = {
@@ -153,15 +163,25 @@ def _unsupported(element: etree._Element) -> str:
     if name == "multiInstanceLoopCharacteristics" and _is_plain_loop(element):
         return ""
     if name in _SAID:
-        return _SAID[name].format(title(element))
+        return _SAID[name].format(full_title(element))
+    if name in _WHEN_EMPTY and not len(element):
+        return ""
     if name not in _KNOWN:
-        if element.get("name") or element.get("id"):
-            return f"{title(element)}是{kind_name(element)}，这里不支持，画了也不会执行。"
-        return f"{title(_named(element))}里的 {kind_name(element)} 不支持，写了也不起作用。"
+        return _unknown(element)
     for attribute, plain in _PLAIN_VALUES.items() if not _PLAIN_VALUES.keys().isdisjoint(element.keys()) else ():
         if element.get(attribute, plain[0]).strip() not in plain:
             return f"{title(element)}写了 {attribute}={element.get(attribute)}，这里不支持，写了也不起作用。"
     return _unsupported_event(element) if name in _EVENTS else ""
+
+
+def _unknown(element: etree._Element) -> str:
+    if element.get("name", "").strip():
+        return f"{title(element)}是{kind_name(element)}，这里不支持，画了也不会执行。"
+    if element.get("id"):
+        return f"{title(element)}这里不支持，画了也不会执行。"
+    word = kind_name(element)
+    what = f" {word} 这一项" if word.isascii() else word
+    return f"{title(_named(element))}里有{what}，这里不支持，写了也不起作用。"
 
 
 def _unsupported_event(event: etree._Element) -> str:
@@ -253,7 +273,7 @@ def _is_ignored_element(namespace: str, name: str, place: str) -> bool:
 
 def _named(element: etree._Element) -> etree._Element:
     """Return the element, or the one around it when people cannot know it by name or id."""
-    while not element.get("name") and not element.get("id") and element.getparent() is not None:
+    while element.getparent() is not None and (is_part(element) or not (element.get("name") or element.get("id"))):
         element = element.getparent()
     return element
 
@@ -281,7 +301,7 @@ def has_no_script(diagram: Diagram) -> Iterator[Place]:
         language = element.get("language") or "feel"
         if kind(element) == "scriptTask":
             yield diagram.at(element, f"{title(element)}是脚本任务，流程图里不允许有脚本。", hint)
-        elif code or (kind(element) == "conditionExpression" and "feel" not in language.lower()):
+        elif code or (kind(element) in CONDITIONS and "feel" not in language.lower()):
             what = f"camunda:{code[0]}" if code else f"用 {language} 写的条件"
             yield diagram.at(element, f"{title(_named(element))}有{what}，流程图里不允许有程序。", hint)
     for script in diagram.root.iter(camunda("script"), f"{{{_SPIFF}}}*"):
@@ -316,6 +336,9 @@ def speaks(rule: Rule) -> bool:
 def is_run_as_drawn(diagram: Diagram) -> Iterator[Place]:
     """What the engine would not carry out as drawn is named, whatever else is wrong with the file."""
     for node, message in diagram.refusals:
+        if any(kind(each) in _SAID or kind(each) not in _KNOWN for each in node.iterancestors(bpmn("*"))):
+            # With what is around it, which is not supported, it goes.
+            continue
         said = f"{title(_named(node))}这样画不会照着执行：{message}。"
         yield diagram.at(node, said, "请换成支持的画法，〈检查规则〉里有例子。")
 

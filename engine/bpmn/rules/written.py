@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -11,9 +12,31 @@ from engine.bpmn.decisions import DecisionTable
 from engine.bpmn.document import CAMUNDA
 from engine.bpmn.expressions import Expression, ExpressionError, UnaryTest, parse
 from engine.bpmn.form import Field
-from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, camunda, extensions, facts_of, kind, title
+from engine.bpmn.rules.subject import (
+    Diagram,
+    Place,
+    Subject,
+    bpmn,
+    camunda,
+    extensions,
+    facts_of,
+    full_title,
+    kind,
+    title,
+)
 
 _TIMERS = ("timeDate", "timeDuration", "timeCycle")
+#: what decides whether a repetition goes on, and how people call it
+_LOOPS = {
+    "multiInstanceLoopCharacteristics/completionCondition": "提前办齐的条件",
+    "standardLoopCharacteristics/loopCondition": "再办一遍的条件",
+}
+#: names that exist in one kind of condition alone
+_GIVEN = {"completionCondition": frozenset(("nrOfInstances", "nrOfCompletedInstances"))}
+#: elements that hold a condition
+CONDITIONS = ("conditionExpression", "completionCondition", "loopCondition")
+#: expressions of other engines, outside of texts
+_FOREIGN = re.compile(r'(?:[^"]|"[^"]*")*?[$#]\{')
 
 
 @dataclass(frozen=True)
@@ -28,6 +51,15 @@ class Written:
     mistake: str = ""
     #: a condition or a cell of a decision table
     decides: bool = False
+    #: tag of the element that holds a condition, "" where anything but yes or no may come out
+    condition: str = ""
+    #: names that exist at this place alone
+    given: frozenset[str] = frozenset()
+
+    @property
+    def is_foreign(self) -> bool:
+        """It is written in the language of another engine."""
+        return self.parsed is None and _FOREIGN.match(self.text) is not None
 
     def say(self, message: str, hint: str) -> Place:
         return replace(self.place, message=message, hint=hint)
@@ -63,7 +95,8 @@ def _in_diagram(diagram: Diagram) -> Iterator[Written]:
     for flow in diagram.flows:
         for condition in flow.iterchildren(bpmn("conditionExpression")):
             if text := (condition.text or "").strip():
-                yield _read(diagram, condition, f"箭头{title(flow)}的条件", text, decides=True)
+                yield _read(diagram, condition, f"{full_title(flow)}的条件", text)
+    yield from _in_loops(diagram)
     for element, where, text in _calculated(diagram):
         if text.strip().startswith("="):
             yield _read(diagram, element, where, text)
@@ -73,29 +106,48 @@ def _in_diagram(diagram: Diagram) -> Iterator[Written]:
                 yield _read(diagram, mapping, f"{title(call)}传递的数据", text)
 
 
+def _in_loops(diagram: Diagram) -> Iterator[Written]:
+    for path, when in _LOOPS.items():
+        loop, _, tag = path.partition("/")
+        for element in (found for each in diagram.drawn(loop) for found in each.iterchildren(bpmn(tag))):
+            yield _read(diagram, element, f"{title(_holder(element))}{when}", element.text or "")
+    for element in diagram.drawn("loopCardinality"):
+        number = _read(diagram, element, f"{title(_holder(element))}要重复的次数", element.text or "")
+        # One that cannot be read is said by loop-cardinality-invalid.
+        if number.parsed is not None:
+            yield number
+
+
+def _holder(element: etree._Element) -> etree._Element | None:
+    """Return the step or event that a time or a repetition belongs to."""
+    return element.getparent().getparent()
+
+
 def _calculated(diagram: Diagram) -> Iterator[tuple[etree._Element, str, str]]:
     """Return what is an expression only when it starts with “=”: element, place and text."""
     for process in diagram.processes:
         for item in facts_of(process, "item"):
             yield item, "事项的标题（subject）", item.get("subject", "")
     for error in diagram.root.iterchildren(bpmn("error")):
-        yield error, f"错误{title(error)}的代码", error.get("errorCode", "")
+        yield error, f"{full_title(error)}的代码", error.get("errorCode", "")
     for element in diagram.elements:
         if kind(element) in _TIMERS and element.text:
-            yield element, f"{title(element.getparent().getparent())}的时间", element.text
+            yield element, f"{title(_holder(element))}的时间", element.text
     for node in diagram.of_kind("serviceTask"):
         for holder in extensions(node, CAMUNDA, "inputOutput"):
             for each in holder.iterchildren(f"{{{CAMUNDA}}}*"):
                 yield each, f"{title(node)}的 {each.get('name', '')}", each.text or ""
 
 
-def _read(diagram: Diagram, element: etree._Element, where: str, text: str, *, decides: bool = False) -> Written:
+def _read(diagram: Diagram, element: etree._Element, where: str, text: str) -> Written:
     text = text.strip().removeprefix("=").strip()
     place = diagram.at(element, "", "")
+    condition = kind(element) if kind(element) in CONDITIONS else ""
+    given = _GIVEN.get(condition, frozenset())
     try:
-        return Written(text, place, where, parse(text), decides=decides)
+        return Written(text, place, where, parse(text), "", bool(condition), condition, given)
     except ExpressionError as error:
-        return Written(text, place, where, None, str(error), decides)
+        return Written(text, place, where, None, str(error), bool(condition), condition, given)
 
 
 def _in_table(file: str, table: DecisionTable) -> Iterator[Written]:

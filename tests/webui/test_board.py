@@ -72,3 +72,9 @@ def test_what_was_given_up_is_listed_for_the_administrator_alone(county, visit):
     page = visit(administrator, "/admin/incidents").text
     assert "1 件试了几次都没办成" in page and "处理照片" in page and "坏了" in page and "再试一次" in page
     assert visit(county.post("SB"), "/admin/incidents").status_code == 403
+
+
+def test_from_a_matter_that_stands_one_comes_back_to_it_in_larger_type(visit, county):
+    matter = county.ask()
+    page = visit(township(county, "TD"), f"/matters/{matter.receipt}").text
+    assert f"/size?to=large&amp;next=/matters/{matter.receipt}" in page

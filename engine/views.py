@@ -203,6 +203,17 @@ class StepLine:
     documentation: str = ""
     #: branch sentences of a gateway: 要会签 → 〈会签用印〉
     branches: tuple[str, ...] = ()
+    #: its place among the steps that are counted, 0 for what is not: what a call leads to counts as one step
+    number: int = 0
+    #: in how many calls it stands
+    depth: int = 0
+    #: a call that is running: the steps of the process it calls follow
+    opened: bool = False
+
+    @property
+    def is_current(self) -> bool:
+        """The matter stands in this very step, not in one that it leads to."""
+        return self.state in ("now", "late") and not self.opened
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,20 @@ def motion_(county) -> Motion:
 # --- who counts -----------------------------------------------------------------------------------------------------
 
 
+def test_where_a_called_meeting_stands_only_the_innermost_step_is_the_current_one(county, motion_):
+    motion_.propose()
+    trace = county.engine.history.trace(motion_.started.receipt, by=county.post("CL"))
+    assert len([line for line in trace.steps if line.is_current]) == 1
+    (current,) = [line for line in trace.steps if line.is_current]
+    opened = [line for line in trace.steps if line.opened]
+    assert [line.depth for line in (*opened, current)] == [0, 1, 2]
+    # The heading counts what stands below it: a call as one step, however much it leads to.
+    numbers = [line.number for line in trace.steps if line.number]
+    assert numbers == list(range(1, trace.step_count + 1))
+    assert trace.step_number == opened[0].number
+    assert all(line.depth == 0 for line in trace.steps if line.number)
+
+
 def test_the_base_is_frozen_when_the_meeting_opens(motion_):
     motion_.to_representatives()
     people = motion_.meet(28)

@@ -103,6 +103,24 @@ class Contact:
 
 
 @dataclass(frozen=True)
+class GivenCard:
+    """A yellow or red card and what it was given for."""
+
+    #: yellow, red
+    level: str
+    step: str
+    #: the matter in which that step was late
+    item_name: str
+    subject: str
+    receipt: str
+    at: datetime
+    #: open, answered, voided
+    state: str
+    #: receipt of the procedure in which it is answered, "" when there is none
+    answered_in: str
+
+
+@dataclass(frozen=True)
 class TaskCard:
     """One line of an inbox."""
 
@@ -125,6 +143,8 @@ class TaskCard:
     assignee: str
     #: the viewer is substitute of this person
     on_behalf_of: str = ""
+    #: the card that is answered here
+    about: GivenCard | None = None
 
 
 @dataclass(frozen=True)
@@ -251,6 +271,10 @@ class TaskView:
     earliest_on: date | None = None
     #: what the figures of a meeting come to so far
     ballot: Ballot | None = None
+    #: name of the step that comes next whatever is filled in, "" where that depends
+    next_step: str = ""
+    #: the viewer may open other matters of this unit
+    sees_matters: bool = False
 
 
 @dataclass(frozen=True)
@@ -465,6 +489,12 @@ class Trace:
     refusal: Refusal | None = None
     may_remind: bool = False
     may_comment: bool = False
+    #: the card that is answered in this matter
+    about: GivenCard | None = None
+    #: the cards this matter has been given
+    cards: tuple[GivenCard, ...] = ()
+    #: the viewer may open other matters of this unit
+    sees_matters: bool = False
 
 
 @dataclass(frozen=True)

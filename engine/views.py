@@ -306,6 +306,11 @@ class Ballot:
     #: this step is about the vote, not only about who is there
     decides: bool
 
+    @property
+    def unfilled(self) -> int:
+        """Persons of whom the sheet does not say yet whether they are there."""
+        return self.entitled - self.present - self.recused - self.absent
+
 
 @dataclass(frozen=True)
 class Comment:

@@ -229,8 +229,15 @@ class Picture {
         this[this.view]();
       }
     }).observe(this.sheet);
-    window.addEventListener('beforeprint', () => this.toPaper());
-    window.addEventListener('afterprint', () => this.sheet.clientWidth && this[this.view]());
+    window.addEventListener('beforeprint', () => {
+      this.onScreen = this.view;
+      this.view = 'toPaper';
+      this.toPaper();
+    });
+    window.addEventListener('afterprint', () => {
+      if (this.onScreen) this.view = this.onScreen;
+      if (this.sheet.clientWidth) this[this.view]();
+    });
   }
 
   listenToKeys() {

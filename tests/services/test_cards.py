@@ -145,7 +145,7 @@ def test_whoever_answers_a_card_sees_what_it_was_given_for(county):
     for about in (asked.about, page.card.about):
         assert (about.level, about.step, about.item_name) == ("yellow", "登记核对", "用印")
         assert (about.receipt, about.subject) == (matter.receipt, "土地承包情况证明")
-    assert page.sees_matters
+    assert page.sees_matters and page.next_step == "核定亮牌"
     assert asked.subject == f"黄牌：〈登记核对〉，回执号 {matter.receipt}"
     of_matter = county.engine.history.trace(matter.receipt, by=secretary)
     given = [(card.level, card.state, card.answered_in) for card in of_matter.cards]

@@ -103,6 +103,24 @@ class Contact:
 
 
 @dataclass(frozen=True)
+class GivenCard:
+    """A yellow or red card and what it was given for."""
+
+    #: yellow, red
+    level: str
+    step: str
+    #: the matter in which that step was late
+    item_name: str
+    subject: str
+    receipt: str
+    at: datetime
+    #: open, answered, voided
+    state: str
+    #: receipt of the procedure in which it is answered, "" when there is none
+    answered_in: str
+
+
+@dataclass(frozen=True)
 class TaskCard:
     """One line of an inbox."""
 
@@ -125,6 +143,8 @@ class TaskCard:
     assignee: str
     #: the viewer is substitute of this person
     on_behalf_of: str = ""
+    #: the card that is answered here
+    about: GivenCard | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +223,17 @@ class StepLine:
     documentation: str = ""
     #: branch sentences of a gateway: 要会签 → 〈会签用印〉
     branches: tuple[str, ...] = ()
+    #: its place among the steps that are counted, 0 for what is not: what a call leads to counts as one step
+    number: int = 0
+    #: in how many calls it stands
+    depth: int = 0
+    #: a call that is running: the steps of the process it calls follow
+    opened: bool = False
+
+    @property
+    def is_current(self) -> bool:
+        """The matter stands in this very step, not in one that it leads to."""
+        return self.state in ("now", "late") and not self.opened
 
 
 @dataclass(frozen=True)
@@ -240,6 +271,10 @@ class TaskView:
     earliest_on: date | None = None
     #: what the figures of a meeting come to so far
     ballot: Ballot | None = None
+    #: name of the step that comes next whatever is filled in, "" where that depends
+    next_step: str = ""
+    #: the viewer may open other matters of this unit
+    sees_matters: bool = False
 
 
 @dataclass(frozen=True)
@@ -270,6 +305,11 @@ class Ballot:
     problem: str
     #: this step is about the vote, not only about who is there
     decides: bool
+
+    @property
+    def unfilled(self) -> int:
+        """Persons of whom the sheet does not say yet whether they are there."""
+        return self.entitled - self.present - self.recused - self.absent
 
 
 @dataclass(frozen=True)
@@ -454,6 +494,12 @@ class Trace:
     refusal: Refusal | None = None
     may_remind: bool = False
     may_comment: bool = False
+    #: the card that is answered in this matter
+    about: GivenCard | None = None
+    #: the cards this matter has been given
+    cards: tuple[GivenCard, ...] = ()
+    #: the viewer may open other matters of this unit
+    sees_matters: bool = False
 
 
 @dataclass(frozen=True)

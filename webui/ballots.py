@@ -24,6 +24,8 @@ def verdict(ballot: Ballot) -> Verdict:
     """Return what the decision table says of the figures so far."""
     if ballot.problem:
         return Verdict("bug", _("对不上"), ballot.yes or 0, f"{ballot.problem}。")
+    if not ballot.enough and _may_still_be_enough(ballot):
+        return _being_filled_in(ballot)
     if not ballot.enough:
         return _too_few(ballot)
     if not ballot.decides:
@@ -35,6 +37,19 @@ def verdict(ballot: Ballot) -> Verdict:
         sentence = _("通过：同意 %(yes)s 人，要 %(least)s 人。", yes=ballot.yes, least=ballot.needed)
         return Verdict("ok", _("通过"), ballot.yes, sentence, _formula(ballot))
     return Verdict("no", _("未通过"), ballot.yes, _not_passed(ballot), _formula(ballot))
+
+
+def _may_still_be_enough(ballot: Ballot) -> bool:
+    """Who has not been entered yet is not absent."""
+    return ballot.quorum is not None and ballot.unfilled > 0 and ballot.voting + ballot.unfilled >= ballot.quorum
+
+
+def _being_filled_in(ballot: Ballot) -> Verdict:
+    wanted = _("要 %(least)s 人到会才能表决。", least=ballot.quorum)
+    if ballot.unfilled + ballot.recused == ballot.entitled:
+        return Verdict("", _("已签到"), 0, _("还没有签到，") + wanted)
+    sentence = _("已签到 %(n)s 人，还有 %(left)s 人没填，", n=ballot.present, left=ballot.unfilled)
+    return Verdict("", _("已签到"), ballot.present, sentence + wanted)
 
 
 def _too_few(ballot: Ballot) -> Verdict:

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 from engine import errors
 from engine.model import Finding
 from webui.auth import ask_to_sign_in, home_of, local_path
+from webui.frame import PUBLIC
 
 #: seconds after which a page that could not be had is worth asking for again
 TRY_AGAIN = 30
@@ -139,7 +140,7 @@ def _page(sentence: Callable[..., Sentence]) -> Callable[[Exception], tuple[str,
 
 def _missing_token(error: CSRFError) -> tuple[str, int] | Response:
     """A session that has ended takes the token of the page with it: then signing in is what helps."""
-    needs_account = request.blueprint not in (None, "portal", "auth", "demo")
+    needs_account = request.blueprint not in (*PUBLIC, "auth", "demo")
     if needs_account and g.get("actor") is None:
         return ask_to_sign_in()
     return _page(_csrf)(error)

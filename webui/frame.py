@@ -17,10 +17,12 @@ from webui.current import engine
 CHINESE, ENGLISH = "zh_Hans_CN", "en"
 _LANGUAGES = {"zh": CHINESE, "en": ENGLISH}
 _COOKIE = "language"
+#: blueprints that need no account; none: an address that leads nowhere
+PUBLIC = (None, "portal", "voices")
 
 
 def on_public_page() -> bool:
-    return request.blueprint in (None, "portal")
+    return request.blueprint in PUBLIC
 
 
 def language() -> str:

@@ -54,7 +54,7 @@ def village(unit_id: str) -> str:
         items=items,
         usual=[item for item in items if item.facts.public_start],
         query=query,
-        found=[item for item in items if _speaks_of(item, query)] if query else [],
+        found=_found(items, query) if query else [],
         problems={},
     )
 
@@ -83,9 +83,20 @@ def _parent(unit: Unit) -> Unit | None:
     return engine().identity.unit(unit.parent_id) if unit.parent_id else None
 
 
-def _speaks_of(item: Item, query: str) -> bool:
-    facts = item.facts
-    return any(query.lower() in text.lower() for text in (item.name, item.code, facts.scope, facts.excludes))
+def _found(items: Iterable[Item], query: str) -> list[Item]:
+    """Return the items that speak of it: those it is about first, then those in which a step of people names it."""
+    about = [item for item in items if _speaks_of((item.name, item.code, item.facts.scope), query)]
+    steps = [item for item in items if item not in about and _speaks_of(_steps_of(item), query)]
+    return about + steps
+
+
+def _speaks_of(texts: Iterable[str], query: str) -> bool:
+    return any(query.lower() in text.lower() for text in texts)
+
+
+def _steps_of(item: Item) -> list[str]:
+    # What an item excludes names other items, so it is no text to be found by.
+    return [activity.name for activity in item.facts.activities if activity.is_task]
 
 
 # One item: guide, diagram, request.
@@ -246,8 +257,11 @@ def _code_of(receipt: str) -> str:
 def progress() -> Any:
     """Ask for receipt and code."""
     if request.method == "GET":
-        return render_template("portal/progress.html", receipt=request.args.get("receipt", ""), problem="", remedy="")
+        return render_template("portal/progress.html", receipt=request.args.get("receipt", ""))
     asked, code = request.form.get("receipt", "").strip(), request.form.get("code", "").strip()
+    blank = left_blank(asked, code)
+    if blank:
+        return render_template("portal/progress.html", receipt=asked, code=code, blank=blank), 422
     try:
         found = engine().history.progress(asked, code=code)
     except errors.NotFound:
@@ -258,6 +272,12 @@ def progress() -> Any:
         _grant(found.receipt, code)
         return redirect(address_of("portal.matter", receipt=found.receipt), 303)
     return render_template("portal/progress.html", receipt=asked, problem=problem, remedy=remedy), status
+
+
+def left_blank(receipt: str, code: str) -> dict[str, str]:
+    """Say which of the two that are looked up with has not been filled in."""
+    wanted = {"receipt": (receipt, _("请填回执号。")), "code": (code, _("请填查询码。"))}
+    return {name: sentence for name, (typed, sentence) in wanted.items() if not typed}
 
 
 @blueprint.get("/progress/<receipt>")

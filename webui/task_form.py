@@ -16,12 +16,14 @@ from webui.forms import FieldView
 #: form keys that belong to the page, not to the form of the step
 ACTED_ON = "acted_on"
 EXTRA = "extra_material"
+#: the first of the figures of a vote that must agree
+FIGURES = "vote.yes"
 
 
 def show(task_id: str, problems: dict[str, str] | None = None, refused=None, status: int = 200):
     """Show the task; after a POST with what was sent, with ``problems`` at the fields and a refusal on top."""
     view = engine().tasks.open(task_id, by=g.actor.person_id)
-    problems = problems or {}
+    problems = _with_figures(view, problems or {})
     submitted = forms.raw(request.form, view.form) if request.method == "POST" else None
     form = view.form and forms.form_view(
         view.form,
@@ -44,6 +46,13 @@ def show(task_id: str, problems: dict[str, str] | None = None, refused=None, sta
         extra=FieldView(EXTRA, "file", _("＋ 补充材料"), error=problems.get(EXTRA, "")),
     )
     return page, status
+
+
+def _with_figures(view, problems: dict[str, str]) -> dict[str, str]:
+    """Name figures that contradict each other among whatever else is wrong: they would be refused next."""
+    if not problems or view.ballot is None or not view.ballot.problem or FIGURES not in labels(view.form):
+        return problems
+    return {FIGURES: f"{view.ballot.problem}。"} | problems
 
 
 def form_token() -> str:
@@ -176,7 +185,26 @@ def _ask(task_id: str, form, question):
     refused = keep(task_id, form)
     if refused:
         return show(task_id, refused, status=422)
-    return render_template("inbox/confirm.html", task_id=task_id, question=question, sent=_sent_pairs())
+    card = engine().tasks.open(task_id, by=g.actor.person_id).card
+    return render_template(
+        "inbox/confirm.html",
+        task_id=task_id,
+        card=card,
+        question=question,
+        written=_written(task_id, form),
+        sent=_sent_pairs(),
+    )
+
+
+def _written(task_id: str, form) -> list[tuple[str, str]]:
+    """Return what was written, label by label, without what belongs to choices that were not made."""
+    read = _as_read(task_id, form)
+    try:
+        kept = {label for label, _text, _field in form.display(form.clean(forms.raw(request.form, form), {}))}
+    except errors.InvalidForm:
+        # What needs the matter is known to the engine only: then everything that was written is shown.
+        return read
+    return [(label, text) for label, text in read if label in kept]
 
 
 def _sent_pairs() -> list[tuple[str, str]]:

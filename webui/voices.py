@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from engine import errors
 from engine.views import Unit
-from webui import forms
+from webui import forms, portal
 from webui.current import engine
 
 if TYPE_CHECKING:
@@ -113,9 +113,14 @@ def _form_page(
 def answer() -> Any:
     """Show the answer to an objection or a suggestion for its receipt and code."""
     asked, problem, remedy, status, found = request.form.get("receipt", "").strip(), "", "", 200, None
+    code = request.form.get("code", "").strip()
+    blank = portal.left_blank(asked, code) if request.method == "POST" else {}
+    if blank:
+        page = render_template("portal/answer.html", voice=None, receipt=asked, code=code, blank=blank)
+        return _unstored(page), 422
     if request.method == "POST":
         try:
-            found = engine().disclosure.answer(asked, code=request.form.get("code", ""))
+            found = engine().disclosure.answer(asked, code=code)
         except errors.NotFound:
             problem, remedy, status = _("没有找到。"), _("请核对回执号和查询码，两样都要对。"), 404
         except errors.Refused as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, bindparam, literal, null, select, union_all
@@ -119,24 +120,36 @@ class Course:
         enough for who only wants to know how far it is.
         """
         kinds = STEP_KINDS if automatic else PEOPLES_KINDS
-        return tuple(self._steps_of(self.deployed.facts, kinds, refusing(self.deployed), 0, with_branches=automatic))
+        lines = self._steps_of(self.deployed.facts, kinds, refusing(self.deployed), 0, 0, with_branches=automatic)
+        counted = itertools.count(1)
+        return tuple(replace(line, number=next(counted)) if _counts(line) else line for line in lines)
 
     def _steps_of(
-        self, process: ProcessFacts, kinds: Sequence[str], aside: Collection[str], since: int, *, with_branches: bool
+        self,
+        process: ProcessFacts,
+        kinds: Sequence[str],
+        aside: Collection[str],
+        since: int,
+        depth: int,
+        *,
+        with_branches: bool,
     ) -> Iterator[StepLine]:
         """Yield the steps of one diagram; behind a call that is running, those of the process it calls.
 
         :param since: number of the event with which this run of the process began.
+        :param depth: in how many calls the diagram stands.
         """
         for activity in process.activities:
             if activity.kind not in kinds:
                 continue
-            line = self._step(activity, since, with_branches=with_branches)
+            inner = process.process_called_by(activity) or self.deployed.facts.process_called_by(activity)
+            opened = inner is not None and self._is_running(activity)
+            line = replace(self._step(activity, since, with_branches=with_branches), depth=depth, opened=opened)
             if line.state in ("done", "now", "late") or not (line.element in aside or line.kind == "receiveTask"):
                 yield line
-            inner = process.process_called_by(activity) or self.deployed.facts.process_called_by(activity)
-            if inner is not None and self._is_running(activity):
-                yield from self._steps_of(inner, kinds, aside, self._entered(inner), with_branches=with_branches)
+            if opened:
+                entered = self._entered(inner)
+                yield from self._steps_of(inner, kinds, aside, entered, depth + 1, with_branches=with_branches)
 
     def _is_running(self, activity: Activity) -> bool:
         return self.row.state == "open" and activity.id in (self.row.calls or ())
@@ -190,11 +203,11 @@ class Course:
         return limit_text(limit.value, limit.unit) if limit and limit.value is not None else ""
 
     def position(self, steps: tuple[StepLine, ...]) -> tuple[int, int]:
-        """Return (number of the step the matter is at, steps this matter takes); only what people do counts."""
-        taken = [line for line in steps if line.kind in ("userTask", "manualTask") and line.state != "pass"]
-        at = next((i for i, line in enumerate(taken, 1) if line.state in ("now", "late")), 0)
+        """Return (number of the step the matter is at, steps this matter takes)."""
+        taken = [line for line in steps if line.number]
+        at = next((line.number for line in taken if line.state in ("now", "late")), 0)
         # While it waits for papers nobody has it: it stands before the next step to come.
-        at = at or next((i for i, line in enumerate(taken, 1) if line.state == "todo"), 0)
+        at = at or next((line.number for line in taken if line.state == "todo"), 0)
         return at or len(taken), len(taken)
 
     def marks(self, call: str = "") -> dict[str, str]:
@@ -346,6 +359,11 @@ class Course:
         if not element:
             return ""
         return self.deployed.facts.activity(element).name or element
+
+
+def _counts(line: StepLine) -> bool:
+    """Tell whether a line is a step of its own to people: what they do, and as one step what a call leads to."""
+    return line.kind in ("userTask", "manualTask", "callActivity") and line.depth == 0 and line.state != "pass"
 
 
 def _dwell(before: datetime | None, at: datetime) -> str:

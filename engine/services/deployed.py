@@ -89,6 +89,22 @@ class Deployed:
             sentences.append(f"{flow.name} → {'或'.join(f'〈{name}〉' for name in names if name)}")
         return tuple(sentences)
 
+    def next_step(self, element: str) -> str:
+        """Return the name of the step people do next, whatever is filled in; "" where that depends, or it ends."""
+        seen = {element}
+        while True:
+            flows = [flow for flow in self.facts.owner(element).flows if flow.source == element]
+            element = flows[0].target if len(flows) == 1 else ""
+            if not element or element in seen:
+                return ""
+            seen.add(element)
+            activity = self.facts.activity(element)
+            if activity.is_task or activity.kind == "callActivity":
+                return activity.name
+            # Where ways come together the others may still be open.
+            if activity.kind not in ("serviceTask", "businessRuleTask", "exclusiveGateway"):
+                return ""
+
     def _next_people(self, element: str, seen: set[str]) -> list[str]:
         """Return the next elements where a person acts, the matter waits or ends."""
         if element in seen:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NoReturn
 
 from sqlalchemy import Connection, Row, func, insert, select
 
 from engine.bpmn.form import Form
-from engine.clock import local_date
+from engine.clock import LOCAL, local_date
 from engine.errors import NotFound, Refused
 from engine.identifiers import code_for, code_hash, new_id, new_receipt, token_hash
 from engine.model import Activity
@@ -20,11 +22,14 @@ from engine.services.permission import Directory, unit_view
 from engine.services.reconcile import Act
 from engine.services.repository import Repository, definition_row
 from engine.services.unit_of_work import Transaction, UnitOfWork, retried
-from engine.store.tables import notice, objection, org_unit, process_definition, process_instance, suggestion
+from engine.store.tables import attempt, notice, objection, org_unit, process_definition, process_instance, suggestion
 from engine.views import Filed, Notice, Voice
 
 #: the message that an objection is to the matter
 OBJECTION = "objection"
+#: what an address may send in so often within the period
+KINDS = {"objection": "异议", "suggestion": "建议"}
+PERIOD = timedelta(hours=1)
 #: the item that gathers suggestions, and the form they are written in
 COLLECTION, SUGGESTION_FORM = "suggestion_collection", "suggestion_request.form"
 
@@ -69,7 +74,6 @@ class Disclosure:
         :raises Refused: ``notice_over``, or ``too_many_tries`` from one address.
         :raises InvalidForm: with a sentence per field.
         """
-        self._throttle(address)
         with self._work.write() as transaction:
             row = _notice_row(transaction.connection, notice_id)
             known = _repeated(transaction, objection, form_token)
@@ -81,6 +85,7 @@ class Disclosure:
             matter = matters.load(transaction, self._repository, row.instance_id)
             form, activity = _form_and_activity(matter.definition)
             values = form.clean(data, {}, matter.environment.functions)
+            _throttle(transaction, "objection", address, row.unit_id)
             salt, receipt, code = _receipt(form_token)
             transaction.connection.execute(
                 insert(objection).values(
@@ -129,7 +134,6 @@ class Disclosure:
         :raises Refused: ``too_many_tries`` from one address.
         :raises InvalidForm: with a sentence per field.
         """
-        self._throttle(address)
         with self._work.write() as transaction:
             known = _repeated(transaction, suggestion, form_token)
             if known:
@@ -139,6 +143,7 @@ class Disclosure:
                 raise NotFound("村", unit_id)
             form = self._collection(transaction.connection).forms[SUGGESTION_FORM]
             values = form.clean(data, {}, {})
+            _throttle(transaction, "suggestion", address, unit_id)
             salt, receipt, code = _receipt(form_token)
             transaction.connection.execute(
                 insert(suggestion).values(
@@ -176,14 +181,6 @@ class Disclosure:
         return Voice(kind, found.receipt, found.text, found.at, found.state, outcome, found.answer, found.answered_at)
 
     # --- rows -------------------------------------------------------------------------------------------------------
-
-    def _throttle(self, address: str) -> None:
-        if not address:
-            return
-        with self._work.read() as connection:
-            most = int(parameters.reader(connection, None, self._work.clock.today())("objection.tries"))
-        check_tries(self._work, f"voice:{address}", most, "提得太密了")
-        note_tries(self._work, [f"voice:{address}"])
 
     def _collection(self, connection: Connection) -> Deployed:
         version = select(func.max(process_definition.c.version)).where(process_definition.c.item_id == COLLECTION)
@@ -227,6 +224,36 @@ class Disclosure:
             row.state == "shown" and today <= row.ends_on,
             tuple((each.outcome, each.answer, each.answered_at) for each in answers),
         )
+
+
+def _throttle(transaction: Transaction, kind: str, address: str, unit_id: str) -> None:
+    """Count one more of a kind from an address, once nothing else stands in its way.
+
+    What is refused after this is undone with the rest of the transaction: only what was taken in counts.
+
+    :raises Refused: ``too_many_tries``: says how many were taken in, when the next will be, and where to go till then.
+    """
+    if not address:
+        return
+    connection, key = transaction.connection, f"{kind}:{address}"
+    most = int(parameters.reader(connection, None, transaction.today)("objection.tries"))
+    since = transaction.now - PERIOD
+    counted = select(attempt.c.at).where(attempt.c.key == key, attempt.c.at > since).order_by(attempt.c.at.desc())
+    taken = connection.scalars(counted.limit(most)).all()
+    if len(taken) >= most:
+        _refuse(connection, kind, unit_id, most, taken[-1] + PERIOD)
+    connection.execute(insert(attempt).values(id=new_id(), key=key, at=transaction.now))
+
+
+def _refuse(connection: Connection, kind: str, unit_id: str, most: int, again_at: datetime) -> NoReturn:
+    unit = unit_view(connection.execute(select(org_unit).where(org_unit.c.id == unit_id)).one())
+    again = again_at.astimezone(LOCAL)
+    room = "村便民服务室" + (f"（电话 {unit.service_phone}）" if unit.service_phone else "")
+    raise Refused(
+        "too_many_tries",
+        f"从这里上网的人，一小时里已经提了 {most} 条{KINDS[kind]}，最多收这些",
+        remedy=f"{again.month}月{again.day}日 {again:%H:%M} 以后再提；等不及的，到{room}当面说",
+    )
 
 
 def _notices():

@@ -12,7 +12,7 @@ from engine.clock import end_of, local_date, start_of
 from engine.errors import NotFound
 from engine.masking import mask_text
 from engine.model import Activity
-from engine.services import course, limits, pictures, standing, stuck
+from engine.services import course, given, limits, pictures, standing, stuck
 from engine.services.course import Course
 from engine.services.identity import check_code
 from engine.services.matters import row_by_receipt
@@ -172,6 +172,9 @@ class History:
                 refusal=standing.refusal(row),
                 may_remind=row.state == "open",
                 may_comment=True,
+                about=given.about(connection, [row.id]).get(row.id) if row.item_id == given.PROCEDURE else None,
+                cards=given.of(connection, row.id),
+                sees_matters=directory.sees_matters(by),
             )
 
     # --- the applicant ----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from engine.clock import local_date, start_of
-from engine.services import limits
+from engine.services import given, limits
 from engine.services.permission import in_force, taken_part, unit_of
 from engine.store.membership import among
 from engine.store.tables import (
@@ -36,7 +36,7 @@ from engine.store.tables import (
     substitution,
     task,
 )
-from engine.views import Inbox, TaskCard
+from engine.views import GivenCard, Inbox, TaskCard
 
 #: more than anybody can do; the rest follows when these are done
 INBOX_LIMIT = 200
@@ -48,13 +48,14 @@ def read(connection: Connection, person_id: str, now: datetime) -> Inbox:
     """Return the inbox of a person with everything counted."""
     asked = {"person": person_id, "today": local_date(now), "since": start_of(local_date(now))}
     rows = connection.execute(_CARDS, asked).all()
+    answered = given.about(connection, {row.instance_id for row in rows if row.item_id == given.PROCEDURE})
     mine: list[TaskCard] = []
     claimable: list[TaskCard] = []
     unmanned: list[TaskCard] = []
     for row in rows:
         kind = mine if row.assignee_id else unmanned if row.unmanned else claimable
         absent = row.assignee if row.assignee_id not in (None, person_id) else ""
-        kind.append(card(row, now, on_behalf_of=absent))
+        kind.append(card(row, now, on_behalf_of=absent, about=answered.get(row.instance_id)))
     overdue = [each for each in mine if each.clock.state in ("yellow", "red")]
     rest = [each for each in mine if each.clock.state not in ("yellow", "red")]
     counts = rows[0] if rows else connection.execute(select(*_COUNTS), asked).one()
@@ -76,6 +77,7 @@ def card_columns() -> Select:
         select(
             task,
             process_instance.c.receipt,
+            process_instance.c.item_id,
             process_instance.c.subject,
             process_instance.c.applicant_name,
             process_definition.c.code.label("item_code"),
@@ -90,7 +92,14 @@ def card_columns() -> Select:
     )
 
 
-def card(row: Row, now: datetime, *, on_behalf_of: str = "", draft_at: datetime | None = None) -> TaskCard:
+def card(
+    row: Row,
+    now: datetime,
+    *,
+    on_behalf_of: str = "",
+    draft_at: datetime | None = None,
+    about: GivenCard | None = None,
+) -> TaskCard:
     """Return a row of :func:`card_columns` as a card."""
     mapping = row._mapping
     return TaskCard(
@@ -110,6 +119,7 @@ def card(row: Row, now: datetime, *, on_behalf_of: str = "", draft_at: datetime 
         draft_at=mapping.get("draft_at", draft_at),
         assignee=row.assignee or "",
         on_behalf_of=on_behalf_of,
+        about=about,
     )
 
 

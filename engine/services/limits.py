@@ -112,9 +112,10 @@ def _until(now: datetime, last_day: date, unit: str) -> int:
 
 
 def ended(start: datetime, end: datetime, good: bool, due: datetime | None = None) -> Clock:
-    """Return the clock of a finished matter: working days used."""
-    used = max(workdays_between(local_date(start), local_date(end)), 1)
-    return Clock("ok" if good else "no", due, used, "wd")
+    """Return the clock of a finished matter: working days used, and how many days it took in the calendar."""
+    first, last = local_date(start), local_date(end)
+    used = max(workdays_between(first, last), 1)
+    return Clock("ok" if good else "no", due, used, "wd", elapsed_days=(last - first).days)
 
 
 def held(reason: str, since: datetime, now: datetime) -> Clock:

@@ -118,11 +118,11 @@ def contacts(story: Course, stops: tuple[Stop, ...]) -> tuple[Contact, ...]:
 
 def badges(stops: tuple[Stop, ...]) -> dict[str, str]:
     """Return element id → what is written under the element in the picture."""
-    return {
-        stop.element: (
-            f"停 {stop.clock.elapsed_days} 天，限 {limit_text(stop.clock.limit, stop.clock.unit)}"
-            if stop.clock.limit is not None
-            else f"停 {stop.clock.elapsed_days} 天"
-        )
-        for stop in stops
-    }
+    return {stop.element: _badge(stop) for stop in stops}
+
+
+def _badge(stop: Stop) -> str:
+    days = stop.clock.elapsed_days
+    stood = f"停 {days} 天" if days else "不到 1 天"
+    limit = limit_text(stop.clock.limit, stop.clock.unit)
+    return f"{stood}，限 {limit}" if limit else stood

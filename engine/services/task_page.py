@@ -11,7 +11,7 @@ from engine.bpmn.form import Field, Form
 from engine.clock import local_date
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
-from engine.services import ballots, choices, course, inbox, matters
+from engine.services import ballots, choices, course, given, inbox, matters
 from engine.services.course import Course
 from engine.services.permission import Bars, acts_for
 from engine.services.reconcile import Matter
@@ -58,9 +58,10 @@ def read(
     blocked = _blocked(matter, bars, row, activity, by)
     sees_papers = took_part or matter.directory.sees_papers(by)
     brought, _ = course.papers(connection, matter.id, matter.directory.lists) if sees_papers else ((), ())
+    answered = given.about(connection, [row.instance_id] if row.item_id == given.PROCEDURE else [])
     named = bool(row.unmanned) and by in matter.directory.holders("TG")
     return TaskView(
-        card=inbox.card(row, transaction.now),
+        card=inbox.card(row, transaction.now, about=answered.get(row.instance_id)),
         activity=activity,
         form=form,
         # Who may only look gets no roll to choose from and nothing that was filled in.
@@ -78,6 +79,8 @@ def read(
         comments=course.comments(connection, matter.id),
         earliest_on=local_date(matter.row.last_acted_at),
         ballot=None if blocked else _ballot(matter, form, known, row.draft if typed is None else typed),
+        next_step=matter.definition.next_step(activity.id),
+        sees_matters=matter.directory.sees_matters(by),
     )
 
 

@@ -211,6 +211,12 @@ def test_a_refusal_tells_the_applicant_why_on_what_basis_and_what_to_do(visit: V
     cadre.page.get_by_label("怎么办", exact=True).fill("请带承包合同到村便民服务室更正。")
     cadre.press("不予用印，告知申请人")
     assert cadre.answer.endswith("不能再改回来。")
+    for said in (
+        f"用印 · {document} — 张秀英",
+        "证明里写的面积和台账登记的不一致。",
+        "请带承包合同到村便民服务室更正。",
+    ):
+        cadre.sees(said)
     cadre.keep_picture("refusal-confirm")
     cadre.press("不予用印，告知申请人")
     assert cadre.answer == "这件事按不予办理结束，已告知申请人。"
@@ -395,6 +401,23 @@ def test_the_verdict_of_a_meeting_stands_there_while_the_figures_are_filled_in(v
     plain.press("重新核算")
     expect(plain.page.locator("#ballot .say")).to_have_text("通过：同意 21 人，要 21 人。")
     expect(plain.page.get_by_role("textbox", name="同意", exact=True)).to_have_value("21")
+
+
+def test_a_guide_goes_to_paper_with_its_whole_picture(visit: Visit):
+    villager = visit(1280)
+    villager.go("/")
+    villager.follow("石桥村")
+    villager.open("用印")
+    villager.sees_diagram()
+    # What printing complains about is found when the browser is put away.
+    assert villager.page.pdf(format="A4")
+    villager.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    villager.page.emulate_media(media="print")
+    villager.page.set_viewport_size({"width": 680, "height": 960})
+    picture = villager.page.locator(".diagram .viewport").first
+    expect(picture).to_be_visible()
+    drawn = picture.bounding_box()
+    assert drawn["x"] >= 0 and drawn["x"] + drawn["width"] <= 680
 
 
 def test_from_a_call_activity_one_gets_to_the_picture_of_what_it_calls(visit: Visit):

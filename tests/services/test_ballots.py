@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from engine.clock import local_date
 from tests.services.test_deliberation import Motion, motion_  # noqa: F401
 
 
@@ -51,6 +54,15 @@ def test_figures_that_contradict_each_other_are_named_and_half_figures_decide_no
     for nothing in ("", "很多", "-3", "1" * 400):
         ballot = shown(before_the_vote, vote__voting=27, vote__yes=nothing)
         assert (ballot.passed, ballot.yes, ballot.needed) == (None, None, 21)
+
+
+def test_who_has_not_been_entered_yet_is_not_absent(motion_):  # noqa: F811
+    motion_.propose()
+    day = local_date(motion_.county.clock.now()) + timedelta(days=14)
+    motion_.do("CL", call__meeting_on=day.isoformat(), call__place="村委会", call__agenda="修桥")
+    motion_.wait(10)
+    blank = shown(motion_)
+    assert (blank.present, blank.absent, blank.unfilled) == (0, 0, blank.entitled) and blank.entitled > 0
 
 
 def test_a_vote_without_quorum_says_how_many_are_missing(before_the_vote):

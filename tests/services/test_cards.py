@@ -135,6 +135,24 @@ def test_a_card_opens_the_drawn_procedure_where_one_is_in_force(county):
     assert (data["matter"], data["level"], data["task"]) == (matter.receipt, "yellow", row.task_id)
 
 
+def test_whoever_answers_a_card_sees_what_it_was_given_for(county):
+    county.engine.repository.deploy(PROCESSES / "S03_card")
+    matter = county.ask()
+    at(county, "2026-03-18T12:00")
+    secretary = county.post("PS")
+    (asked,) = county.engine.tasks.inbox(by=secretary).later
+    page = county.engine.tasks.open(asked.id, by=secretary)
+    for about in (asked.about, page.card.about):
+        assert (about.level, about.step, about.item_name) == ("yellow", "登记核对", "用印")
+        assert (about.receipt, about.subject) == (matter.receipt, "土地承包情况证明")
+    assert page.sees_matters and page.next_step == "核定亮牌"
+    assert asked.subject == f"黄牌：〈登记核对〉，回执号 {matter.receipt}"
+    of_matter = county.engine.history.trace(matter.receipt, by=secretary)
+    given = [(card.level, card.state, card.answered_in) for card in of_matter.cards]
+    assert given == [("yellow", "open", asked.receipt)] and of_matter.about is None
+    assert county.engine.history.trace(asked.receipt, by=secretary).about == asked.about
+
+
 def test_a_card_stands_in_the_record_of_the_matter(county):
     matter = county.ask()
     at(county, "2026-03-18T12:00")

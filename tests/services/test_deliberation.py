@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from engine.clock import local_date
+from engine.clock import LOCAL, local_date
 from engine.connectors.motions import text_hash
 from engine.connectors.notices import last_day
 from engine.errors import InvalidForm, NotFound, Refused
@@ -116,6 +116,20 @@ def motion_(county) -> Motion:
 
 
 # --- who counts -----------------------------------------------------------------------------------------------------
+
+
+def test_where_a_called_meeting_stands_only_the_innermost_step_is_the_current_one(county, motion_):
+    motion_.propose()
+    trace = county.engine.history.trace(motion_.started.receipt, by=county.post("CL"))
+    assert len([line for line in trace.steps if line.is_current]) == 1
+    (current,) = [line for line in trace.steps if line.is_current]
+    opened = [line for line in trace.steps if line.opened]
+    assert [line.depth for line in (*opened, current)] == [0, 1, 2]
+    # The heading counts what stands below it: a call as one step, however much it leads to.
+    numbers = [line.number for line in trace.steps if line.number]
+    assert numbers == list(range(1, trace.step_count + 1))
+    assert trace.step_number == opened[0].number
+    assert all(line.depth == 0 for line in trace.steps if line.number)
 
 
 def test_the_base_is_frozen_when_the_meeting_opens(motion_):
@@ -321,7 +335,28 @@ def test_one_address_may_not_flood_the_board(county, motion_):
     with pytest.raises(Refused) as refused:
         county.engine.disclosure.object(notice_id, data=OBJECTION, address="10.0.0.7")
     assert refused.value.code == "too_many_tries"
+    assert "3 条异议" in refused.value.reason
+    again = (county.clock.now() + timedelta(hours=1)).astimezone(LOCAL)
+    phone = county.engine.identity.unit(county.people.unit("石桥村")).service_phone
+    assert f"{again:%H:%M}" in refused.value.remedy and phone and phone in refused.value.remedy
     assert len(motion_.rows(select(objection))) == 3
+    unit_id = county.people.unit("石桥村")
+    county.engine.repository.deploy(PROCESSES / "S02_suggestion_collection")
+    assert county.engine.disclosure.suggest(unit_id, data={"text": ["修一座便民桥"]}, address="10.0.0.7").receipt
+    county.clock.at += timedelta(hours=1)
+    assert county.engine.disclosure.object(notice_id, data=OBJECTION, address="10.0.0.7").receipt
+
+
+def test_what_was_not_taken_in_shuts_nobody_out(county, motion_):
+    notice_id, disclosure = motion_.to_notice(), county.engine.disclosure
+    for _ in range(5):
+        with pytest.raises(InvalidForm):
+            disclosure.object(notice_id, data={}, address="10.0.0.7")
+    first = disclosure.object(notice_id, data=OBJECTION, address="10.0.0.7", form_token="one")
+    # Whoever taps the same form again has not said anything new.
+    for _ in range(5):
+        assert disclosure.object(notice_id, data=OBJECTION, address="10.0.0.7", form_token="one") == first
+    disclosure.object(notice_id, data=OBJECTION, address="10.0.0.7")
 
 
 def test_after_its_last_day_a_notice_takes_no_objection(county, motion_):

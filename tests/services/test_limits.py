@@ -156,6 +156,12 @@ def test_a_step_without_limit_earns_no_card():
     assert (clock.state, clock.elapsed_days) == ("none", 300)
 
 
+def test_what_has_ended_tells_the_days_people_have_waited():
+    friday, tuesday = (datetime(2026, 3, day, 9, tzinfo=LOCAL) for day in (13, 17))
+    assert limits.ended(friday, tuesday, True).elapsed_days == 4
+    assert limits.ended(friday, friday, False).elapsed_days == 0
+
+
 def test_a_calendar_day_limit_counts_calendar_days():
     due = limits.due_at(START, 7, "d")
     assert limits.running(START, due, 7, "d", at("2026-03-26T08:00:00")).count == 3

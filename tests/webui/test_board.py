@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
 from datetime import datetime
 
 import pytest
@@ -72,3 +75,29 @@ def test_what_was_given_up_is_listed_for_the_administrator_alone(county, visit):
     page = visit(administrator, "/admin/incidents").text
     assert "1 件试了几次都没办成" in page and "处理照片" in page and "坏了" in page and "再试一次" in page
     assert visit(county.post("SB"), "/admin/incidents").status_code == 403
+
+
+def test_from_a_matter_that_stands_one_comes_back_to_it_in_larger_type(visit, county):
+    matter = county.ask()
+    page = visit(township(county, "TD"), f"/matters/{matter.receipt}").text
+    assert f"/size?to=large&amp;next=/matters/{matter.receipt}" in page
+
+
+def test_a_card_in_the_record_is_no_step_that_went_well(visit, county):
+    page = visit(township(county, "TD"), f"/matters/{late(county).receipt}").text
+    assert '<li class="late red"><b>〈登记核对〉红牌</b>' in page
+    assert "这件事的牌" in page
+    assert '<li class="done"><b>受理</b>' in page
+
+
+def test_a_matter_of_today_has_stood_less_than_a_day_in_the_picture_as_in_the_sentence(visit, county):
+    page = visit(township(county, "TD"), f"/matters/{county.ask().receipt}").text
+    assert "停在〈登记核对〉不到 1 天" in page
+    badge = json.loads(html.unescape(re.search(r'data-badges="([^"]*)"', page)[1]))
+    assert badge == {"Task_register": "不到 1 天，限 1 个工作日"}
+
+
+def test_the_search_stands_before_what_it_found(visit, county):
+    county.ask()
+    page = visit(township(county, "TD"), "/find").text
+    assert page.index('type="search"') < page.index("土地承包情况证明")

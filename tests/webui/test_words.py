@@ -153,6 +153,10 @@ def test_a_step_says_who_does_it(kind, lane, person, said):
     assert words.by_whom(kind, lane, person) == said
 
 
+def test_the_one_style_sheet_stays_small():
+    assert (WEBUI / "static/sihua.css").stat().st_size < 15 * 1024
+
+
 def messages_of_public_pages() -> Iterator[str]:
     pages = [path for pattern in PUBLIC_PAGES for path in WEBUI.glob(f"templates/{pattern}")]
     marks = {"_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}

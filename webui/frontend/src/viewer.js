@@ -15,6 +15,8 @@ const MARGIN = 12;
 // The strip below the picture that belongs to the bpmn.io mark alone; viewer.css keeps the picture out of it.
 const MARK_STRIP = 48;
 const HIGHEST_SHARE = 0.7;
+// Between the margins of an A4 page, in px.
+const PAPER_WIDTH = 660;
 const STEP = 60;
 const BADGE_HEIGHT = 20;
 const STEP_TIME = 700;
@@ -158,6 +160,15 @@ class Picture {
     this.open(Math.min(LARGEST_SCALE, this.wholeScale), 'openWhole');
   }
 
+  // Nothing tells a script how wide the page lies on paper; a picture that is not printed has no width at all.
+  toPaper() {
+    if (!this.sheet.clientWidth) return;
+    const scale = Math.min(this.wholeScale, (PAPER_WIDTH - 2 * MARGIN) / this.bounds.width);
+    this.sheet.style.height = `${Math.round(this.bounds.height * scale + 2 * MARGIN + MARK_STRIP)}px`;
+    this.canvas.resized();
+    this.show(scale, { x: this.bounds.x - MARGIN / scale, y: this.bounds.y - MARGIN / scale });
+  }
+
   open(scale, view) {
     this.view = view;
     const wanted = this.bounds.height * scale + 2 * MARGIN + MARK_STRIP;
@@ -218,7 +229,15 @@ class Picture {
         this[this.view]();
       }
     }).observe(this.sheet);
-    window.addEventListener('beforeprint', () => this.openWhole());
+    window.addEventListener('beforeprint', () => {
+      this.onScreen = this.view;
+      this.view = 'toPaper';
+      this.toPaper();
+    });
+    window.addEventListener('afterprint', () => {
+      if (this.onScreen) this.view = this.onScreen;
+      if (this.sheet.clientWidth) this[this.view]();
+    });
   }
 
   listenToKeys() {

@@ -40,6 +40,8 @@ _FLAG, _NUMBER = ("true", "false", "1", "0"), re.compile(r"\s*[+-]?[0-9]+\s*")
 #: element, or group that others build on → (what it builds on, attributes, children); an attribute may have ``:kind``
 _TABLE: dict[str, tuple[str, str, str]] = {
     "base": ("", "id", "documentation extensionElements"),
+    # What stands inside is another namespace's affair.
+    "extensionElements": ("", "", ""),
     "flowElement": ("base", "name", "auditing monitoring categoryValueRef"),
     "flowNode": ("flowElement", "", "incoming outgoing"),
     "activity": (

@@ -43,6 +43,10 @@ _DATA = [
 def normalise(root: etree._Element) -> None:
     """Change a tree in place to mean the same: names for what has none, references resolved, nothing said twice."""
     join_texts(root)
+    for holder in root.iter(_B + "extensionElements"):
+        # Nothing of BPMN has a meaning there, yet a search through the tree would find it.
+        for child in [*holder.iterchildren(f"{_B}*")]:
+            holder.remove(child)
     # Where a shape lies changes nothing of what happens, and the picture is half of the file.
     for picture in [*root.iterchildren(f"{{{BPMNDI}}}BPMNDiagram")]:
         if next(picture.iter(f"{_B}*"), None) is None:

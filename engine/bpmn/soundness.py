@@ -503,7 +503,9 @@ class Exploration:
         for state, following in self.after.items():
             for each in following:
                 before.setdefault(each, []).append(state)
-        ahead = [*self.over, *self.dead, *(state for state, _, _ in self.twice if state is not None)]
+        # Where nothing follows, no answer is possible: that is said of the gateway.
+        ahead = [*(state for state, following in self.after.items() if not following), *self.over]
+        ahead += (state for state, _, _ in self.twice if state is not None)
         ending = set(ahead)
         while ahead:
             for state in before.get(ahead.pop(), ()):

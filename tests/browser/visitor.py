@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Locator, Page, expect
 
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "screenshots"
+expect.set_options(timeout=20_000)
 #: what browsers say about every page whose status is not 2xx; the status itself is looked at elsewhere
 _STATUS_NOISE = "Failed to load resource"
 
@@ -25,7 +26,8 @@ class Visitor:
             locale="zh-CN",
             **options,
         )
-        self.context.set_default_timeout(15_000)
+        # What takes a second on an idle machine takes ten beside other tests.
+        self.context.set_default_timeout(60_000)
         self.page: Page = self.context.new_page()
         #: what went wrong behind the pages
         self.complaints: list[str] = []

@@ -203,7 +203,8 @@ def stands_where_bpmn_has_it(diagram: Diagram) -> Iterator[Place]:
         if content is None:
             continue
         for child in element.iterchildren(f"{{{BPMN}}}*"):
-            if kind(child) not in content.children and kind(child) in CONTENT_MODEL:
+            known = kind(child) in CONTENT_MODEL or kind(element) == "extensionElements"
+            if known and kind(child) not in content.children:
                 message = f"{full_title(child)}放在{full_title(element)}里，BPMN 里没有这个位置，读不到它。"
                 yield diagram.at(child, message, "请删去它，在流程图编辑器里重新画到该在的地方。")
         for attribute, value in element.attrib.items():

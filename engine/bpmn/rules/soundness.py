@@ -175,7 +175,7 @@ def _place(diagram: Diagram, flaw: Flaw, message: str, hint: str) -> Place:
 
 
 def _title(flaw: Flaw) -> str:
-    return full_title(flaw.node.element)
+    return full_title(flaw.scope if flaw.node is None else flaw.node.element)
 
 
 def _named(nodes: Iterable[Node]) -> str:

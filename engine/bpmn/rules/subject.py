@@ -80,6 +80,7 @@ _KINDS = {
     "childLaneSet": "第二层泳道",
     "collaboration": "协作图",
     "definitions": "流程图",
+    "extensionElements": "扩展内容",
     "assignment": "数据赋值",
     "operationRef": "服务接口",
     "correlationKey": "消息对号的依据",

@@ -52,7 +52,7 @@ PASSED_KINDS = (
 #: the message by which an applicant adds papers
 SUPPLEMENT = "supplement"
 #: for whom a matter waits that waits for no person
-TO_ITS_TIME, OTHER_MATTER = "到时候自己往下走", "等别的事办完发来消息"
+TO_ITS_TIME, OTHER_MATTER = "不用找人，到时候自己往下走", "等别的事办完发来消息"
 
 TITLES = {
     "started": "受理",

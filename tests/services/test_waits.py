@@ -36,7 +36,8 @@ def test_waiting_for_a_day_is_a_stop_until_the_day_has_come(county):
     enforce(county, item("waiting", elements, "s -> a\na -> w\nw -> b\nb -> e"))
     matter = begin(county, "waiting")
     send(county, matter)
-    assert stops(county, matter) == ("停在〈到那天〉不到 1 天 — 到时候自己往下走", [("w", "到时候自己往下走", "none")])
+    waits = "不用找人，到时候自己往下走"
+    assert stops(county, matter) == (f"停在〈到那天〉不到 1 天 — {waits}", [("w", waits, "none")])
     county.clock.at += timedelta(days=4)
     while county.engine.jobs.run_due(kinds=("timer",)):
         pass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import re
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -142,7 +141,7 @@ def serving(data: Path, database: str | None) -> Iterator[tuple[subprocess.Popen
         _wait_for(process, port)
         yield process, port
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(timeout=PATIENCE)
 
 

@@ -179,7 +179,7 @@ def _spread(column: Input, named: set, domain: Domain) -> Iterator[object]:
     elif kind == "是否":
         yield from (True, False)
     elif kind == "数字":
-        yield from _numbers(
+        yield from spread_numbers(
             sorted(v for v in named if kind_of_value(v) == "数字"), domain.whole or column.type == "integer"
         )
     elif kind in ("日期", "时间"):
@@ -190,7 +190,8 @@ def _spread(column: Input, named: set, domain: Domain) -> Iterator[object]:
         yield _OTHER
 
 
-def _numbers(named: list, whole: bool) -> Iterator[object]:
+def spread_numbers(named: list, whole: bool = False) -> Iterator[object]:
+    """Return numbers that are named in order, one between each two and one beyond the ends; 0 where none is named."""
     if not named:
         yield 0
         return

@@ -55,6 +55,7 @@ class Feasibility:
     def __init__(self, graph: FlowGraph, sources: Sources) -> None:
         self._sources = sources
         self._conditions = {flow: _parsed(flow) for node in graph.nodes for flow in node.outgoing}
+        self._reads = {flow: frozenset(data_keys(each)) if each else () for flow, each in self._conditions.items()}
         used = {name for condition in self._conditions.values() if condition for name in condition.names}
         written = {node: dict(self._written(node)) for node in graph.nodes}
         beside = _side_by_side(graph)
@@ -102,7 +103,7 @@ class Feasibility:
     def _chosen(self, node: Node, flows: tuple[Flow, ...], known: Known) -> Known | None:
         """Return what is known behind the flows that are taken together; None when they never are."""
         told = dict(known)
-        read = {key for flow in node.outgoing for key in self._read(flow)}
+        read = {key for flow in node.outgoing for key in self._reads[flow]}
         keys = [key for key in told if any(_overlap(key, other) for other in read)]
         cases = 1
         for key in keys:
@@ -119,10 +120,6 @@ class Feasibility:
         for index, key in enumerate(keys):
             told[key] = Values(case[index] for case in possible)
         return tuple(sorted(told.items(), key=_first))
-
-    def _read(self, flow: Flow) -> Iterator[str]:
-        condition = self._conditions[flow]
-        return data_keys(condition) if condition else iter(())
 
     def _takes(self, node: Node, flows: tuple[Flow, ...], keys: list[str], case: tuple) -> bool:
         """Tell whether exactly these flows may be taken with these values."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise, product
+from itertools import product
 
+from engine.bpmn.decision_analysis import spread_numbers
 from engine.bpmn.expressions import DOMAIN_FUNCTIONS, EvaluationError, Expression
 from engine.bpmn.feel_tokens import read_tokens
 
@@ -74,7 +75,7 @@ class _Answers:
 
     def __init__(self, parameters: Mapping[str, object], named: list) -> None:
         self._parameters = parameters
-        self._numbers = list(_numbers(named))
+        self._numbers = list(spread_numbers(named))
         self._chosen: dict[str, object] = {}
         self._functions: dict[str, Callable] = {name: self._function(name) for name in DOMAIN_FUNCTIONS}
         self._functions["param"] = self._param
@@ -132,18 +133,8 @@ def _samples(named: set) -> list[object]:
     texts = sorted(each for each in named if isinstance(each, str))
     numbers = sorted(each for each in named if _is_number(each))
     told = [*texts, OTHER] if texts else []
-    told += list(_numbers(numbers)) if numbers else []
+    told += list(spread_numbers(numbers)) if numbers else []
     return told or [True, False]
-
-
-def _numbers(named: list) -> Iterator[object]:
-    yield named[0] - 1
-    for low, high in pairwise(named):
-        yield low
-        between = (Decimal(low) + Decimal(high)) / 2
-        yield int(between) if between == int(between) else between
-    yield named[-1]
-    yield named[-1] + 1
 
 
 def _is_number(value: object) -> bool:

@@ -109,6 +109,8 @@ class Prover:
     def _handle(explored: Exploration, handlers: Mapping[Node, Outcomes]) -> list[Flaw]:
         """Let the event sub-processes of a scope catch what it throws; return those that nothing ever begins."""
         dead: list[Flaw] = []
+        if not handlers:
+            return dead
         thrown = {"error": explored.errors, "escalation": explored.escalations()}
         waits = explored.outcomes().waits
         for node, known in handlers.items():

@@ -399,7 +399,7 @@ def is_join(node: Node) -> bool:
 
 def trigger_of(event_sub_process: Node) -> Node | None:
     """Return the start event of an event sub-process."""
-    return next((node for node in FlowGraph(event_sub_process.element).nodes if node.is_start), None)
+    return next(iter(FlowGraph(event_sub_process.element).starts), None)
 
 
 def code_of(event: Node, kind: str) -> str | None:

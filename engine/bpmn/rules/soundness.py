@@ -9,6 +9,7 @@ from engine.bpmn.flow_graph import FlowGraph, Node
 from engine.bpmn.rules import rule
 from engine.bpmn.rules.subject import Diagram, Place, full_title, listed, title
 from engine.bpmn.soundness import MAX_MARKINGS, Flaw
+from engine.bpmn.token_game import trigger_of
 
 _MOST_NAMED = 4
 #: findings of one rule in one diagram; most of the others come of the same mistake
@@ -109,8 +110,8 @@ def _never(event: Node) -> str:
 
 
 def _never_begun(flaw: Flaw) -> str:
-    starts = (node for node in FlowGraph(flaw.node.element).nodes if node.is_start)
-    cause = next((_CAUSES[kind] for start in starts for kind in start.events if kind in _CAUSES), "")
+    start = trigger_of(flaw.node)
+    cause = next((_CAUSES[kind] for kind in start.events if kind in _CAUSES), "") if start else ""
     around = full_title(flaw.scope)
     return f"{around}里面没有{cause}" if cause else f"{around}由系统当场办完，中间没有等的时候"
 

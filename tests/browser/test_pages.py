@@ -203,7 +203,7 @@ def test_the_public_pages_speak_english(visit: Visit, axe: str):
     visitor.follow("石桥村")
     visitor.open("用印")
     wrong += look_closely(visitor, "english-guide", axe, (1280, 320, 390))
-    visitor.page.locator("main .btn.main").first.click()
+    visitor.leave_by(visitor.page.locator("main .btn.main").first)
     wrong += look_closely(visitor, "english-request", axe, (1280, 320, 390))
     assert wrong == []
 

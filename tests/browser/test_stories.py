@@ -89,7 +89,7 @@ def test_six_persons_take_one_matter_from_the_request_to_the_seal(visit: Visit):
     expect(button).to_have_text("按上面所选办理")
     cadre.choose("齐全")
     expect(button).to_have_text("材料齐全，受理")
-    button.click()
+    cadre.leave_by(button)
     assert cadre.answer == "已交〈审批用印〉 村委会主任 王长河。"
 
     look_up(villager, receipt)
@@ -249,7 +249,7 @@ def test_where_nobody_is_left_the_township_names_somebody(visit: Visit):
     township.go("/tasks")
     township.sees("没人办")
     township.keep_picture("nobody-inbox")
-    township.page.locator("#unmanned .tasks a").first.click()
+    township.leave_by(township.page.locator("#unmanned .tasks a").first)
     township.keep_picture("nobody-task")
     township.follow("确定谁来办")
     chosen = township.page.get_by_role("radio").first
@@ -382,8 +382,7 @@ def test_the_verdict_of_a_meeting_stands_there_while_the_figures_are_filled_in(v
     expect(clerk.page.locator("#ballot .say")).to_have_text("够法定人数：实到 27 人，要 20 人。")
     expect(clerk.page.locator("#ballot .seats .need")).to_have_count(1)
     clerk.give("签到表", photograph())
-    with clerk.page.expect_navigation():
-        clerk.page.locator("[data-decides]").click()
+    clerk.leave_by(clerk.page.locator("[data-decides]"))
     clerk.go("/tasks")
     clerk.open("表决计票")
     address = clerk.page.url
@@ -424,10 +423,10 @@ def test_from_a_call_activity_one_gets_to_the_picture_of_what_it_calls(visit: Vi
     designer = visit(1280)
     designer.become(DESIGNER)
     designer.go("/designer/dev_plan")
-    designer.page.get_by_role("link", name="五议 看里面").click()
+    designer.leave_by(designer.page.get_by_role("link", name="五议 看里面"))
     designer.sees_diagram()
     expect(designer.page.locator("nav#picture [aria-current=page]")).to_have_text("五议")
-    designer.page.get_by_role("link", name="党员大会审议 看里面").click()
+    designer.leave_by(designer.page.get_by_role("link", name="党员大会审议 看里面"))
     designer.sees_diagram()
     expect(designer.page.locator(".djs-element[data-element-id=Task_vote]")).to_be_attached()
     expect(designer.page.locator("#facts-Task_vote")).to_be_attached()

@@ -58,21 +58,27 @@ class Visitor:
         if not button.is_visible():
             # People of other places are folded away.
             self.page.locator("details", has=button).locator("summary").click()
-        # A page that is left before the answer has come leaves the session behind, too.
+        self.leave_by(button)
+
+    def leave_by(self, way: Locator) -> None:
+        """Press what leads to another page, and stay until that page is there.
+
+        A click returns before the answer has come: what looks at once may still see the page that is left.
+        """
         with self.page.expect_navigation():
-            button.click()
+            way.click()
 
     def follow(self, text: str) -> None:
         """Follow the link that says so."""
-        self.page.get_by_role("link", name=text, exact=True).first.click()
+        self.leave_by(self.page.get_by_role("link", name=text, exact=True).first)
 
     def open(self, text: str) -> None:
         """Follow the link with this text somewhere in it."""
-        self.page.get_by_role("link").filter(has_text=text).first.click()
+        self.leave_by(self.page.get_by_role("link").filter(has_text=text).first)
 
     def press(self, label: str) -> None:
-        """Press the button with exactly this label."""
-        self.page.get_by_role("button", name=label, exact=True).click()
+        """Press the button with exactly this label, which sends the form."""
+        self.leave_by(self.page.get_by_role("button", name=label, exact=True))
 
     # Filling in.
 

@@ -19,9 +19,9 @@ from engine.bpmn.outline import outline
 from engine.bpmn.tidy import LayoutRefused
 from engine.errors import EngineError, InvalidProcess, NotFound, Unavailable
 from engine.model import Finding
-from engine.mutation import EQUIVALENT, mutate
 from engine.process_engine import PROCESSES, ProcessEngine
 from engine.scenarios import Coverage, FolderRun, ScenarioRun, called_by, run_folder
+from engine.scenarios.mutation import EQUIVALENT, mutate
 from engine.services.repository import Repository
 from engine.store.session import DATABASE_FAULTS
 

@@ -12,8 +12,8 @@ from lxml import etree
 from engine.bpmn.mutants import mutants_of
 from engine.bpmn.package import read_folder
 from engine.errors import InvalidFile
-from engine.mutation import EQUIVALENT, Judge, explained, home, mutate
 from engine.process_engine import PROCESSES
+from engine.scenarios.mutation import EQUIVALENT, Judge, explained, home, mutate
 
 ITEMS = sorted(path.parent for path in PROCESSES.glob("*/scenarios.json"))
 S01 = PROCESSES / "S01_resolution_entry"

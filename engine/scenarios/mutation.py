@@ -11,7 +11,9 @@ from pathlib import Path, PurePosixPath
 from engine.bpmn.mutants import Mutant, mutants_of
 from engine.bpmn.package import COMMON, read_folder
 from engine.errors import InvalidFile, InvalidProcess
-from engine.scenarios import Coverage, Rehearsal, read_scenarios
+from engine.scenarios.coverage import Coverage
+from engine.scenarios.rehearsal import Rehearsal
+from engine.scenarios.scenario_file import read_scenarios
 
 #: beside a diagram: planted faults that change nothing that can happen, and why
 EQUIVALENT = "equivalent_mutants.json"

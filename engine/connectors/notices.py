@@ -73,7 +73,24 @@ def _answer(notice_id: str, ends_on: date) -> dict[str, object]:
 
 
 def withdraw(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
-    """Take a ``notice`` back with its ``reason``: what it announced does not hold. Returns ``{notice_id}``."""
+    """Take a ``notice`` back with its ``reason``: what it announced does not hold. Returns ``{notice_id}``.
+
+    Objections to it that nobody has come to are closed with ``answer``, or with the reason: none stays unanswered.
+    """
+    call.connection.execute(
+        update(objection)
+        .where(
+            objection.c.notice_id == str(inputs["notice"]),
+            objection.c.instance_id == call.matter.id,
+            objection.c.state == "open",
+        )
+        .values(
+            state="answered",
+            outcome="answered",
+            answer=str(inputs.get("answer") or inputs["reason"]),
+            answered_at=call.now,
+        )
+    )
     return _close(call, inputs, "withdrawn", str(inputs["reason"]))
 
 

@@ -19,7 +19,17 @@ from engine.services import matters, parameters
 from engine.services.environment import functions
 from engine.services.jobs import BY_TIME
 from engine.services.unit_of_work import Transaction
-from engine.store.tables import appointment, event_log, motion, notice, objection, parameter, submission, task
+from engine.store.tables import (
+    appointment,
+    event_log,
+    motion,
+    notice,
+    notification,
+    objection,
+    parameter,
+    submission,
+    task,
+)
 from engine.views import Started
 
 PLAN = "村口修一座便民桥，宽 4 米，集体收入 6 万元。"
@@ -370,7 +380,11 @@ def test_after_its_last_day_a_notice_takes_no_objection(county, motion_):
 # --- suggestions ----------------------------------------------------------------------------------------------------
 
 
-def test_a_major_suggestion_starts_a_matter_of_its_own(county):
+@pytest.mark.parametrize(
+    ("route", "opens", "told"),
+    [("project", "项目立项", "adopted"), ("plan", "发展规划", "adopted"), ("none", "", "declined")],
+)
+def test_a_major_suggestion_starts_a_matter_of_its_own_and_its_author_reads_what_was_done(county, route, opens, told):
     for name in ("A01_dev_plan", "B01_project_init", "S02_suggestion_collection"):
         county.engine.repository.deploy(PROCESSES / name)
     unit_id, clerk = county.people.unit("石桥村"), county.post("CL")
@@ -381,8 +395,54 @@ def test_a_major_suggestion_starts_a_matter_of_its_own(county):
     collection.do("CL", collection_visits="走访 20 户")
     collection.wait(20)
     collection.do("CL", suggestion_text="修一座便民桥", sort_amount=60000, sort_households=80)
-    answer = {"reply__kind": "adopted", "reply__text": "已经立项"}
-    collection.do("VD", decided_route="project", decided_title="修便民桥", **answer)
+    # What the author is told follows from what is done: the two cannot contradict each other.
+    said = {"reply__kind": "service", "reply__text": "上会议过了"} | ({"decided_title": "修便民桥"} if opens else {})
+    collection.do("VD", decided_route=route, **said)
     found = county.engine.history.find("修便民桥", by=clerk)
-    assert [row.item_name for row in found] == ["项目立项"]
-    assert county.engine.disclosure.answer(filed.receipt, code=filed.code).answer == "已经立项"
+    assert [row.item_name for row in found] == [opens] * bool(opens)
+    answer = county.engine.disclosure.answer(filed.receipt, code=filed.code)
+    assert (answer.outcome, answer.answer) == (told, "上会议过了")
+
+
+# --- what people are told -------------------------------------------------------------------------------------------
+
+
+def test_the_township_reads_what_has_happened_not_only_to_what(county, motion_):
+    motion_.propose()
+    for _ in range(2):
+        motion_.meet(1)
+    ((said, to),) = motion_.rows(
+        select(notification.c.text, notification.c.person_id).where(
+            notification.c.instance_id == motion_.started.matter_id
+        )
+    )
+    assert to == county.post("TG", "云溪镇")
+    assert "修便民桥" in said and "再召集以后人数仍然不足" in said
+
+
+def test_a_payment_for_a_rejected_motion_is_told_so(county, motion_):
+    for name in ("S03_card", "S04_spending_entry"):
+        county.engine.repository.deploy(PROCESSES / name)
+    motion_.propose()
+    motion_.vote(motion_.meet(5), 5, 5)
+    motion_.minutes()
+    motion_.do("CL", plan_text=PLAN)
+    motion_.do("PS", reviewed__decision="agree")
+    motion_.vote(motion_.meet(12), 12, 1)
+    motion_.minutes()
+    asked = {"motion": motion_.started.receipt, "spending_kind": "payment", "spending_amount": "100"}
+    spending = Motion(
+        county,
+        county.engine.runtime.start(
+            "spending_entry",
+            unit_id=county.people.unit("石桥村"),
+            data={key: [text] for key, text in {**asked, "spending_purpose": "修桥", "payee": "青石建筑"}.items()},
+            files={"spending_paper": [county.photo()]},
+            by=county.post("CL"),
+        ),
+    )
+    told = spending.rows(select(notification.c.text).where(notification.c.person_id == county.post("SB")))
+    assert ["修便民桥" in row.text and "还没有准许实施" in row.text for row in told] == [True]
+    spending.do("SB", early__state="stopped", early__note="看过银行流水，没有付")
+    refusal = county.engine.history.trace(spending.started.receipt, by=county.post("CL")).refusal
+    assert refusal.code == "too_early" and "没有通过的，这笔钱不能付" in refusal.remedy

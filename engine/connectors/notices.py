@@ -11,7 +11,7 @@ from engine.clock import end_of, local_date
 from engine.connectors.call import Call
 from engine.errors import Refused
 from engine.identifiers import new_id
-from engine.masking import PERSONAL_NUMBER
+from engine.masking import has_personal_number
 from engine.store.tables import notice, objection
 from engine.workdays import add_workdays
 
@@ -35,7 +35,7 @@ def publish(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     if known is not None:
         return _answer(known.id, known.ends_on)
     text, channels = str(inputs["text"]), list(inputs.get("channels") or [])
-    if PERSONAL_NUMBER.search(f"{inputs['title']}\n{text}"):
+    if has_personal_number(f"{inputs['title']}\n{text}"):
         remedy = "请删去身份证号、电话号码和银行卡号，再公示"
         raise Refused("personal_data", "公示的内容里有个人的号码", remedy=remedy)
     least = int(call.param("notice.channels_min"))

@@ -14,6 +14,7 @@ from engine.connectors.motions import text_hash
 from engine.connectors.notices import last_day
 from engine.errors import InvalidForm, NotFound, Refused
 from engine.identifiers import new_id
+from engine.masking import has_personal_number, mask_numbers
 from engine.process_engine import PROCESSES
 from engine.services import matters, parameters
 from engine.services.environment import functions
@@ -31,6 +32,7 @@ from engine.store.tables import (
     task,
 )
 from engine.views import Started
+from engine.workdays import add_workdays
 
 PLAN = "村口修一座便民桥，宽 4 米，集体收入 6 万元。"
 OBJECTION = {"text": ["桥位不该占我家的地"], "name": ["张秀英"], "phone": ["13800001001"], "group_name": ["3组"]}
@@ -68,7 +70,8 @@ class Motion:
 
     def meet(self, present: int, recused: int = 0) -> list[str]:
         """Call a meeting, let the day come, fill in the sheet; return the persons entitled."""
-        day = local_date(self.county.clock.now()) + timedelta(days=14)
+        today = local_date(self.county.clock.now())
+        day = max(add_workdays(today, 3), today + timedelta(days=7))
         self.do("CL", call__meeting_on=day.isoformat(), call__place="村委会", call__agenda="修桥")
         self.wait(10)
         by = self.county.post("CL")
@@ -293,6 +296,11 @@ def test_a_notice_counts_from_the_next_day_and_a_rest_day_extends_it():
     ("changes", "code"),
     [
         ({"post_text": "电话 13800001001"}, "personal_data"),
+        ({"post_text": "电话 138 0000 1001"}, "personal_data"),
+        ({"post_text": "电话138-0000-1001找他"}, "personal_data"),
+        ({"post_text": "电话１３８００００１００１"}, "personal_data"),
+        ({"post_text": "身份证 510123 19800101 123X"}, "personal_data"),
+        ({"post_text": "打到 6222 0200 1234 5678 901"}, "personal_data"),
         ({"channels": ["wall"]}, "channels"),
         ({"channels": ["sms", "media"]}, "channels"),
     ],
@@ -307,6 +315,19 @@ def test_a_notice_with_a_number_or_on_too_few_channels_is_refused(motion_, chang
         )
     assert refused.value.code == code
     assert motion_.rows(select(notice)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "工期 2026-03-16 2026-04-16 2026-05-16",
+        "概算 60000 20000 15000 3000 元",
+        "服务电话 0000-1234567",
+        "编号 石桥〔2026〕12号",
+    ],
+)
+def test_dates_sums_and_office_numbers_are_nobodys(text):
+    assert not has_personal_number(text) and mask_numbers(text) == text
 
 
 def test_an_objection_is_kept_apart_from_who_raised_it_and_answered_by_receipt_and_code(county, motion_):

@@ -17,6 +17,8 @@ from engine.workdays import add_workdays
 
 #: the board on the wall: everybody can read it, whatever telephone he has
 WALL = "wall"
+#: state of a notice that only tells how far things are
+TOLD = "told"
 
 
 def last_day(posted: date, days: int) -> date:
@@ -27,7 +29,8 @@ def last_day(posted: date, days: int) -> date:
 def publish(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """Put ``title`` and ``text`` on show for ``days`` days on ``channels``; an earlier one of the matter is replaced.
 
-    Returns ``{notice_id, ends_on, ends_at}``.
+    With ``objections`` false it only tells how far things are: nobody waits for objections to it, it stands beside the
+    others, and the pages alone may be its channel. Returns ``{notice_id, ends_on, ends_at}``.
 
     :raises Refused: ``personal_data``: a number of a person stands in it; ``channels``: too few of them.
     """
@@ -38,16 +41,18 @@ def publish(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     if has_personal_number(f"{inputs['title']}\n{text}"):
         remedy = "请删去身份证号、电话号码和银行卡号，再公示"
         raise Refused("personal_data", "公示的内容里有个人的号码", remedy=remedy)
+    takes_objections = inputs.get("objections") is not False
     least = int(call.param("notice.channels_min"))
-    if WALL not in channels or len(set(channels)) < least:
+    if takes_objections and (WALL not in channels or len(set(channels)) < least):
         raise Refused("channels", f"公示要用到 {least} 种以上的渠道，其中要有公示栏", remedy="请补上渠道再公示")
     posted = local_date(call.now)
     ends_on = last_day(posted, int(inputs["days"]))
-    call.connection.execute(
-        update(notice)
-        .where(notice.c.instance_id == call.matter.id, notice.c.state == "shown")
-        .values(state="replaced", closed_at=call.now)
-    )
+    if takes_objections:
+        call.connection.execute(
+            update(notice)
+            .where(notice.c.instance_id == call.matter.id, notice.c.state == "shown")
+            .values(state="replaced", closed_at=call.now)
+        )
     notice_id = new_id()
     call.connection.execute(
         insert(notice).values(
@@ -59,7 +64,7 @@ def publish(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
             channels=channels,
             posted_on=posted,
             ends_on=ends_on,
-            state="shown",
+            state="shown" if takes_objections else TOLD,
             reason="",
             call_key=call.key,
             posted_at=call.now,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NoReturn
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, UnaryExpression, and_, func, insert, select
 
 from engine.bpmn.form import Form
 from engine.clock import LOCAL, local_date
+from engine.connectors.notices import TOLD
 from engine.errors import NotFound, Refused
 from engine.identifiers import code_for, code_hash, new_id, new_receipt, token_hash
 from engine.masking import mask_text
@@ -48,7 +49,7 @@ class Disclosure:
             rows = connection.execute(
                 _notices()
                 .where(notice.c.unit_id == unit_id)
-                .order_by((notice.c.state == "shown").desc(), notice.c.posted_at.desc())
+                .order_by(*_on_show_first(local_date(self._work.clock.now())), notice.c.posted_at.desc())
                 .limit(limit)
             ).all()
             return tuple(self._notice(connection, row) for row in rows)
@@ -70,7 +71,7 @@ class Disclosure:
     ) -> Filed:
         """Raise an objection to a notice on show; who it is will be checked by the village board.
 
-        :raises Refused: ``notice_over``, or ``too_many_tries`` from one address.
+        :raises Refused: ``notice_over``, ``notice_tells`` or ``too_many_tries`` from one address.
         :raises InvalidForm: with a sentence per field.
         """
         with self._work.write() as transaction:
@@ -78,6 +79,9 @@ class Disclosure:
             known = _repeated(transaction, objection, form_token)
             if known:
                 return known
+            if row.state == TOLD:
+                remedy = "有意见请提建议，或者打监督电话；验收以后结果还要公示，那时可以提异议"
+                raise Refused("notice_tells", "这里公开的是实施进展，不收异议", remedy=remedy)
             if row.state != "shown" or transaction.today > row.ends_on:
                 remedy = "请到村便民服务室当面反映，或者打监督电话"
                 raise Refused("notice_over", "这件公示已经结束，不再收异议", remedy=remedy)
@@ -217,13 +221,26 @@ class Disclosure:
             tuple(row.channels),
             row.posted_on,
             row.ends_on,
-            row.state,
+            _state(row, today),
             row.reason,
             clock,
             row.state == "shown" and today <= row.ends_on,
             # Whoever answers writes to a person; everybody reads it.
             tuple((each.outcome, mask_text(each.answer, (each.name,)), each.answered_at) for each in answers),
         )
+
+
+def _on_show_first(today: date) -> tuple[UnaryExpression, ...]:
+    """Return the order of a board: what takes objections, what tells how far things are, what is over."""
+    told = and_(notice.c.state == TOLD, notice.c.ends_on >= today)
+    return (notice.c.state == "shown").desc(), told.desc()
+
+
+def _state(row: Row, today: date) -> str:
+    """Return the state as people read it: what only tells is on show to its day, and then over."""
+    if row.state != TOLD:
+        return row.state
+    return "shown" if today <= row.ends_on else "ended"
 
 
 def _throttle(transaction: Transaction, kind: str, address: str, unit_id: str) -> None:

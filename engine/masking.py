@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-#: 15/18-digit identity numbers, 16–19-digit cards, 11-digit mobile numbers in free text
-PERSONAL_NUMBER = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|\d{15,19}|1\d{10})(?![\dXx])")
+#: 15/18-digit identity numbers, 16–19-digit cards, 11-digit mobile numbers in free text, also in the groups people
+#: write them in
+PERSONAL_NUMBER = re.compile(
+    r"(?<!\d)(?:\d{17}[\dXx]|\d{15,19}|1\d{10}|\d{6}[ -]\d{8}[ -]\d{3}[\dXx]|1\d\d[ -]\d{4}[ -]\d{4}"
+    r"|\d{4}(?:[ -]\d{4}){3}(?:[ -]\d{1,3})?)(?![\dXx])"
+)
 
 
 def mask_name(name: str) -> str:
@@ -25,9 +30,14 @@ def mask_phone(phone: str) -> str:
     return f"{digits[:3]}****{digits[-4:]}"
 
 
+def has_personal_number(text: str) -> bool:
+    """Tell whether a number of a person stands in free text, in full or half width."""
+    return PERSONAL_NUMBER.search(unicodedata.normalize("NFKC", text)) is not None
+
+
 def mask_numbers(text: str) -> str:
     """Hide the numbers that stand in free text: of a mobile number 3 and 4 digits stay, of any other the last 4."""
-    return PERSONAL_NUMBER.sub(lambda match: _masked(match[0]), text)
+    return PERSONAL_NUMBER.sub(lambda match: _masked(re.sub("[ -]", "", match[0])), text)
 
 
 def _masked(digits: str) -> str:

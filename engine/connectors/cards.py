@@ -25,18 +25,18 @@ def give(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     who did the one before. Returns ``{card, person}``.
 
     :raises Refused: ``no_such_matter``: this village has no such matter, or nobody has had a step in it;
-        ``no_such_person``: the one named does not stand in the county's roll.
+        ``no_such_person``: the one named does not stand in the county's roll;
+        ``card_given``: that person has a card of that colour for the step.
     """
     if inputs.get("card"):
         row = _card(call, str(inputs["card"]))
         return {"card": row.id, "person": row.person_id}
-    done = _step_of(call, str(inputs["matter"]), str(inputs["step"]))
-    known = select(card).where(card.c.task_id == done.id, card.c.level == str(inputs["level"]))
-    row = call.connection.execute(known).one_or_none()
-    if row is not None:
-        return {"card": row.id, "person": row.person_id}
+    done, step, level = _step_of(call, str(inputs["matter"]), str(inputs["step"])), str(inputs["step"]), inputs["level"]
     person_id = _named(call, inputs.get("person")) or done.completed_by or done.assignee_id
-    return {"card": _write(call, done, str(inputs["step"]), str(inputs["level"]), person_id), "person": person_id}
+    known = select(card).where(card.c.task_id == done.id, card.c.level == level)
+    row = call.connection.execute(known).one_or_none()
+    task_id = done.id if row is None else _own_step(call, row, person_id)
+    return {"card": _write(call, task_id, done, step, str(level), person_id), "person": person_id}
 
 
 def count(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
@@ -58,8 +58,7 @@ def lift(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     known = call.connection.scalar(select(card.c.id).where(card.c.task_id == row.task_id, card.c.level == "red"))
     if known is not None:
         return {"card": known}
-    done = call.connection.execute(select(task).where(task.c.id == row.task_id)).one()
-    red = _write(call, done, row.step, "red", row.person_id)
+    red = _write(call, row.task_id, row, row.step, "red", row.person_id)
     superiors = (person_id for code in TOLD for person_id in call.post_holders(code))
     for person_id in dict.fromkeys(filter(None, (row.person_id, *superiors))):
         tell(
@@ -96,6 +95,31 @@ def _card(call: Call, id: str) -> Row:
     return row
 
 
+def _own_step(call: Call, row: Row, person_id: str | None) -> str:
+    """Return the task for a card of somebody else than who has the one ``row`` of that step and colour.
+
+    A task holds one card of a colour: a second person's hangs on the last step he did himself.
+
+    :raises Refused: ``card_given``: it would be the same person's again, or he has done no step.
+    """
+    carded = select(card.c.task_id).where(card.c.level == row.level)
+    own = select(task.c.id).where(
+        task.c.completed_by == person_id, task.c.unit_id == call.matter.unit_id, task.c.id.not_in(carded)
+    )
+    if person_id not in (None, row.person_id):
+        found = call.connection.scalar(own.order_by(task.c.completed_at.desc(), task.c.id).limit(1))
+        if found is not None:
+            return found
+    colour = {"yellow": "黄牌", "red": "红牌"}[row.level]
+    receipt = call.connection.scalar(select(process_instance.c.receipt).where(process_instance.c.id == row.matter_id))
+    where = f"说明和核定见回执号 {receipt}；" if receipt else ""
+    raise Refused(
+        "card_given",
+        f"〈{row.step}〉已经亮过{colour}，一步一个人只亮一张",
+        remedy=f"{where}还有别的事要亮牌的，写那一步，选那一个人",
+    )
+
+
 def _named(call: Call, person_id: object) -> str | None:
     if person_id in (None, ""):
         return None
@@ -128,15 +152,15 @@ def _step_of(call: Call, receipt: str, step: str) -> Row:
     return next(named, None) or next((row for row in rows if row.element == last), rows[0])
 
 
-def _write(call: Call, done: Row, step: str, level: str, person_id: str | None) -> str:
+def _write(call: Call, task_id: str, about: Row, step: str, level: str, person_id: str | None) -> str:
     card_id = new_id()
     call.connection.execute(
         insert(card).values(
             id=card_id,
-            instance_id=done.instance_id,
-            task_id=done.id,
-            unit_id=done.unit_id,
-            element=done.element,
+            instance_id=about.instance_id,
+            task_id=task_id,
+            unit_id=about.unit_id,
+            element=about.element,
             step=step,
             level=level,
             person_id=person_id,

@@ -8,17 +8,22 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import date
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, or_, select, update
 
 from engine.clock import local_date
 from engine.connectors.call import Call
+from engine.errors import Refused
 from engine.identifiers import new_id
 from engine.store.tables import motion, process_instance
 
 
 def text_hash(text: str) -> str:
-    """Return the hash of a text as people read it: blanks, line ends and full or half width make no other text."""
-    plain = re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
+    """Return the hash of a text as people read it: blanks, line ends and full or half width make no other text.
+
+    Nor do characters nobody sees, such as a zero-width space.
+    """
+    seen = "".join(each for each in unicodedata.normalize("NFKC", text) if unicodedata.category(each) != "Cf")
+    plain = re.sub(r"\s", "", seen)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
@@ -41,27 +46,37 @@ def compare(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
 def look(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """Tell whether the same ``text`` was rejected in this village and still rests: ``{barred, until, motion}``.
 
-    Also ``representatives``: how many there are, for the fifth of them who may ask for it again.
+    It rests to the end of its last day, whether it was proposed so or was the plan that was voted on. Also
+    ``representatives``: how many there are, for the share of them who may ask for it again; 1 where there are none, for
+    then nobody can ask.
+
+    :raises Refused: ``asked_by``: more are said to ask than there are.
     """
+    posts = str(call.param("body.VR")).split()
+    representatives = len({person_id for code in posts for person_id in call.post_holders(code)})
+    asked_by = int(inputs.get("asked_by") or 0)
+    if asked_by > representatives:
+        reason = f"联名的村民代表填了 {asked_by} 人，全村只有 {representatives} 人"
+        raise Refused("asked_by", reason, remedy="请照联名单上签了名的代表人数填")
+    proposed = text_hash(str(inputs["text"]))
     row = call.connection.execute(
         select(motion.c.barred_until, process_instance.c.receipt)
         .join(process_instance, process_instance.c.id == motion.c.instance_id)
         .where(
             motion.c.unit_id == call.matter.unit_id,
-            motion.c.proposed_hash == text_hash(str(inputs["text"])),
+            or_(motion.c.proposed_hash == proposed, motion.c.text_hash == proposed),
             motion.c.instance_id != call.matter.id,
-            motion.c.barred_until > local_date(call.now),
+            motion.c.barred_until >= local_date(call.now),
         )
         .order_by(motion.c.barred_until.desc())
         .limit(1)
     ).one_or_none()
-    posts = str(call.param("body.VR")).split()
-    _write(call, {"proposed_hash": text_hash(str(inputs["text"]))})
+    _write(call, {"proposed_hash": proposed})
     return {
         "barred": row is not None,
         "until": row.barred_until.isoformat() if row else None,
         "motion": row.receipt if row else None,
-        "representatives": len({person_id for code in posts for person_id in call.post_holders(code)}),
+        "representatives": max(representatives, 1),
     }
 
 

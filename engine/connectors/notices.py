@@ -11,12 +11,14 @@ from engine.clock import end_of, local_date
 from engine.connectors.call import Call
 from engine.errors import Refused
 from engine.identifiers import new_id
-from engine.masking import PERSONAL_NUMBER
+from engine.masking import has_personal_number
 from engine.store.tables import notice, objection
 from engine.workdays import add_workdays
 
 #: the board on the wall: everybody can read it, whatever telephone he has
 WALL = "wall"
+#: state of a notice that only tells how far things are
+TOLD = "told"
 
 
 def last_day(posted: date, days: int) -> date:
@@ -27,7 +29,8 @@ def last_day(posted: date, days: int) -> date:
 def publish(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """Put ``title`` and ``text`` on show for ``days`` days on ``channels``; an earlier one of the matter is replaced.
 
-    Returns ``{notice_id, ends_on, ends_at}``.
+    With ``objections`` false it only tells how far things are: nobody waits for objections to it, it stands beside the
+    others, and the pages alone may be its channel. Returns ``{notice_id, ends_on, ends_at}``.
 
     :raises Refused: ``personal_data``: a number of a person stands in it; ``channels``: too few of them.
     """
@@ -35,19 +38,21 @@ def publish(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     if known is not None:
         return _answer(known.id, known.ends_on)
     text, channels = str(inputs["text"]), list(inputs.get("channels") or [])
-    if PERSONAL_NUMBER.search(f"{inputs['title']}\n{text}"):
+    if has_personal_number(f"{inputs['title']}\n{text}"):
         remedy = "请删去身份证号、电话号码和银行卡号，再公示"
         raise Refused("personal_data", "公示的内容里有个人的号码", remedy=remedy)
+    takes_objections = inputs.get("objections") is not False
     least = int(call.param("notice.channels_min"))
-    if WALL not in channels or len(set(channels)) < least:
+    if takes_objections and (WALL not in channels or len(set(channels)) < least):
         raise Refused("channels", f"公示要用到 {least} 种以上的渠道，其中要有公示栏", remedy="请补上渠道再公示")
     posted = local_date(call.now)
     ends_on = last_day(posted, int(inputs["days"]))
-    call.connection.execute(
-        update(notice)
-        .where(notice.c.instance_id == call.matter.id, notice.c.state == "shown")
-        .values(state="replaced", closed_at=call.now)
-    )
+    if takes_objections:
+        call.connection.execute(
+            update(notice)
+            .where(notice.c.instance_id == call.matter.id, notice.c.state == "shown")
+            .values(state="replaced", closed_at=call.now)
+        )
     notice_id = new_id()
     call.connection.execute(
         insert(notice).values(
@@ -59,7 +64,7 @@ def publish(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
             channels=channels,
             posted_on=posted,
             ends_on=ends_on,
-            state="shown",
+            state="shown" if takes_objections else TOLD,
             reason="",
             call_key=call.key,
             posted_at=call.now,
@@ -73,7 +78,24 @@ def _answer(notice_id: str, ends_on: date) -> dict[str, object]:
 
 
 def withdraw(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
-    """Take a ``notice`` back with its ``reason``: what it announced does not hold. Returns ``{notice_id}``."""
+    """Take a ``notice`` back with its ``reason``: what it announced does not hold. Returns ``{notice_id}``.
+
+    Objections to it that nobody has come to are closed with ``answer``, or with the reason: none stays unanswered.
+    """
+    call.connection.execute(
+        update(objection)
+        .where(
+            objection.c.notice_id == str(inputs["notice"]),
+            objection.c.instance_id == call.matter.id,
+            objection.c.state == "open",
+        )
+        .values(
+            state="answered",
+            outcome="answered",
+            answer=str(inputs.get("answer") or inputs["reason"]),
+            answered_at=call.now,
+        )
+    )
     return _close(call, inputs, "withdrawn", str(inputs["reason"]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from sqlalchemy import select
 
@@ -18,14 +19,11 @@ TOTALS = ("voting", "yes", "no", "abstain")
 def members(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """Freeze who belongs to a ``body`` now: the posts that the parameter ``body.<code>`` names, each person once.
 
-    Returns ``{members, count}``; a member is ``{id, name, group}``. Whoever is appointed later has no seat here.
-
-    :raises Refused: ``body_empty``.
+    Returns ``{members, count}``; a member is ``{id, name, group}``. Whoever is appointed later has no seat here. A body
+    nobody belongs to has no members: its meeting has no quorum, and people learn it where they call it.
     """
     posts = str(call.param(f"body.{inputs['body']}")).split()
     ids = list(dict.fromkeys(person_id for code in posts for person_id in call.post_holders(code)))
-    if not ids:
-        raise Refused("body_empty", "名册里没有应到的人，不能开会", remedy="请先在人员里登记这些人的任期")
     rows = call.connection.execute(select(person.c.id, person.c.name, person.c.group_name).where(person.c.id.in_(ids)))
     listed = sorted((row.group_name, row.name, row.id) for row in rows)
     return {
@@ -37,7 +35,8 @@ def members(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
 def tally(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """Count a meeting from its ``attendance`` (a row per person) and, where there was a vote, from its totals.
 
-    Ballots come as totals only (``voting``, ``yes``, ``no``, ``abstain``), signed by two ``counters``: nothing that
+    Ballots come as totals only (``voting``, ``yes``, ``no``, ``abstain``), signed by ``counters``, as many as the
+    parameter ``meeting.counters`` says and none of those who watch them (``watched_by``: ``role:<lane>``): nothing that
     passes here relates a person to a choice. Who is recused leaves the base unless ``recused_in_base``.
 
     Returns ``{entitled, recused, absent, present, base, voting, yes, no, abstain}``; without a vote ``voting`` is the
@@ -51,7 +50,7 @@ def tally(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
         return {**said, "voting": said[PRESENT], "yes": 0, "no": 0, "abstain": 0}
     votes = {name: int(inputs[name] or 0) for name in TOTALS}
     check(votes, said[PRESENT])
-    _check_counters(seats, list(inputs.get("counters") or []))
+    _check_counters(call, seats, list(inputs.get("counters") or []), str(inputs.get("watched_by") or ""))
     return {**said, **votes}
 
 
@@ -71,11 +70,14 @@ def check(votes: Mapping[str, int], present: int) -> None:
         _refuse(f"同意、反对、弃权加起来是 {cast} 票，投票时在场的是 {votes['voting']} 人，两个数要一样")
 
 
-def _check_counters(seats: Sequence[Mapping], counters: Sequence[object]) -> None:
-    here = {seat["id"] for seat in seats if seat["choice"] == PRESENT}
-    if len(set(counters)) < 2 or not here.issuperset(counters):
-        _refuse("计票人要有两个不同的人，都签到在场")
+def _check_counters(call: Call, seats: Sequence[Mapping], counters: Sequence[object], watched_by: str) -> None:
+    lane = watched_by.removeprefix("role:")
+    if lane and not set(call.holders(lane)).isdisjoint(counters):
+        _refuse(f"计票由{lane}监督，计票人里不能有{lane}的人", "请另定计票人，重新点票、签名，再交")
+    here, least = {seat["id"] for seat in seats if seat["choice"] == PRESENT}, int(call.param("meeting.counters"))
+    if len(set(counters)) < least or not here.issuperset(counters):
+        _refuse(f"计票人要有 {least} 个不同的人，都签到在场")
 
 
-def _refuse(reason: str) -> None:
-    raise Refused("tally_wrong", f"票数对不上：{reason}", remedy="请对照签了名的计票单改正后再交")
+def _refuse(reason: str, remedy: str = "请对照签了名的计票单改正后再交") -> NoReturn:
+    raise Refused("tally_wrong", f"票数对不上：{reason}", remedy=remedy)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from engine.connectors.outbox import tell
 from engine.identifiers import new_id
-from engine.services import messages, timers
+from engine.services import given, messages, timers
 from engine.services.limits import Moments
 from engine.services.messages import Sending
 from engine.services.permission import Directory
@@ -119,7 +119,13 @@ def _posts(directory: Directory, codes: Iterable[str]) -> list[str]:
 def _open_procedure(
     repository: Repository, transaction: Transaction, matter: Row, row: Row, level: str, card_id: str
 ) -> None:
-    """Open the drawn procedure for a card where one is in force; without it the row and the messages stand alone."""
+    """Open the drawn procedure for a card where one is in force; without it the row and the messages stand alone.
+
+    So they do when the procedure of a card is itself late: whoever leaves one unanswered would only be asked by ever
+    more of them.
+    """
+    if matter.item_id == given.PROCEDURE:
+        return
     payload = {
         "matter": matter.receipt,
         "matter_id": matter.id,

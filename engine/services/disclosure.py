@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NoReturn
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, UnaryExpression, and_, func, insert, select
 
 from engine.bpmn.form import Form
 from engine.clock import LOCAL, local_date
+from engine.connectors.notices import TOLD
 from engine.errors import NotFound, Refused
 from engine.identifiers import code_for, code_hash, new_id, new_receipt, token_hash
+from engine.masking import mask_text
 from engine.model import Activity
-from engine.services import limits, matters, parameters
+from engine.services import limits, matters, objections, parameters
 from engine.services.deployed import Deployed
 from engine.services.identity import TRIES_AN_HOUR, check_tries, note_tries
 from engine.services.messages import settle
@@ -25,8 +27,6 @@ from engine.services.unit_of_work import Transaction, UnitOfWork, retried
 from engine.store.tables import attempt, notice, objection, org_unit, process_definition, process_instance, suggestion
 from engine.views import Filed, Notice, Voice
 
-#: the message that an objection is to the matter
-OBJECTION = "objection"
 #: what an address may send in so often within the period
 KINDS = {"objection": "异议", "suggestion": "建议"}
 PERIOD = timedelta(hours=1)
@@ -49,7 +49,7 @@ class Disclosure:
             rows = connection.execute(
                 _notices()
                 .where(notice.c.unit_id == unit_id)
-                .order_by((notice.c.state == "shown").desc(), notice.c.posted_at.desc())
+                .order_by(*_on_show_first(local_date(self._work.clock.now())), notice.c.posted_at.desc())
                 .limit(limit)
             ).all()
             return tuple(self._notice(connection, row) for row in rows)
@@ -71,7 +71,7 @@ class Disclosure:
     ) -> Filed:
         """Raise an objection to a notice on show; who it is will be checked by the village board.
 
-        :raises Refused: ``notice_over``, or ``too_many_tries`` from one address.
+        :raises Refused: ``notice_over``, ``notice_tells`` or ``too_many_tries`` from one address.
         :raises InvalidForm: with a sentence per field.
         """
         with self._work.write() as transaction:
@@ -79,11 +79,14 @@ class Disclosure:
             known = _repeated(transaction, objection, form_token)
             if known:
                 return known
+            if row.state == TOLD:
+                remedy = "有意见请提建议，或者打监督电话；验收以后结果还要公示，那时可以提异议"
+                raise Refused("notice_tells", "这里公开的是实施进展，不收异议", remedy=remedy)
             if row.state != "shown" or transaction.today > row.ends_on:
                 remedy = "请到村便民服务室当面反映，或者打监督电话"
                 raise Refused("notice_over", "这件公示已经结束，不再收异议", remedy=remedy)
             matter = matters.load(transaction, self._repository, row.instance_id)
-            form, activity = _form_and_activity(matter.definition)
+            form, activity = objections.form_and_activity(matter.definition)
             values = form.clean(data, {}, matter.environment.functions)
             _throttle(transaction, "objection", address, row.unit_id)
             salt, receipt, code = _receipt(form_token)
@@ -108,7 +111,7 @@ class Disclosure:
                 transaction, row.instance_id, activity.id, activity.name, values, by=None, task_id=None
             )
             # One that comes while another is being answered waits in its row until the process asks for the next.
-            if matter.workflow.receive(OBJECTION, {}):
+            if matter.workflow.receive(objections.MESSAGE, {}):
                 settle(self._repository, transaction, matter, Act(by=None, submission_id=submission_id, digest=digest))
             return Filed(receipt, code)
 
@@ -195,12 +198,12 @@ class Disclosure:
 
     def _catch(self, connection: Connection, definition_id: str) -> tuple[Deployed, Activity]:
         deployed = self._repository.loaded(connection, definition_row(connection, definition_id))
-        return deployed, _form_and_activity(deployed)[1]
+        return deployed, objections.form_and_activity(deployed)[1]
 
     def _notice(self, connection: Connection, row: Row) -> Notice:
         today = local_date(self._work.clock.now())
         answers = connection.execute(
-            select(objection.c.text, objection.c.outcome, objection.c.answer, objection.c.answered_at)
+            select(objection.c.name, objection.c.outcome, objection.c.answer, objection.c.answered_at)
             .where(objection.c.notice_id == row.id, objection.c.state == "answered")
             .order_by(objection.c.answered_at, objection.c.id)
         )
@@ -218,12 +221,26 @@ class Disclosure:
             tuple(row.channels),
             row.posted_on,
             row.ends_on,
-            row.state,
+            _state(row, today),
             row.reason,
             clock,
             row.state == "shown" and today <= row.ends_on,
-            tuple((each.outcome, each.answer, each.answered_at) for each in answers),
+            # Whoever answers writes to a person; everybody reads it.
+            tuple((each.outcome, mask_text(each.answer, (each.name,)), each.answered_at) for each in answers),
         )
+
+
+def _on_show_first(today: date) -> tuple[UnaryExpression, ...]:
+    """Return the order of a board: what takes objections, what tells how far things are, what is over."""
+    told = and_(notice.c.state == TOLD, notice.c.ends_on >= today)
+    return (notice.c.state == "shown").desc(), told.desc()
+
+
+def _state(row: Row, today: date) -> str:
+    """Return the state as people read it: what only tells is on show to its day, and then over."""
+    if row.state != TOLD:
+        return row.state
+    return "shown" if today <= row.ends_on else "ended"
 
 
 def _throttle(transaction: Transaction, kind: str, address: str, unit_id: str) -> None:
@@ -274,15 +291,6 @@ def _notice_row(connection: Connection, notice_id: str) -> Row:
     if row is None:
         raise NotFound("公示", notice_id)
     return row
-
-
-def _form_and_activity(deployed: Deployed) -> tuple[Form, Activity]:
-    for process in deployed.facts.processes:
-        for activity in process.activities:
-            form = deployed.form_of(activity) if activity.message == OBJECTION else None
-            if form is not None:
-                return form, activity
-    raise NotFound("异议表单", deployed.facts.id)
 
 
 def _form(deployed: Deployed, activity: Activity) -> Form:

@@ -11,7 +11,7 @@ from engine.bpmn.form import Field, Form
 from engine.clock import local_date
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity
-from engine.services import ballots, choices, course, given, inbox, matters
+from engine.services import ballots, choices, course, given, inbox, matters, objections
 from engine.services.course import Course
 from engine.services.permission import Bars, acts_for
 from engine.services.reconcile import Matter
@@ -67,7 +67,10 @@ def read(
         # Who may only look gets no roll to choose from and nothing that was filled in.
         values={} if blocked else _values(form, row, known),
         choices={} if blocked else choices.of(connection, form, row.unit_id, activity, matter.definition.facts, known),
-        summaries=course.summaries(connection, story, unmasked=not blocked),
+        summaries=(
+            *course.summaries(connection, story, unmasked=not blocked),
+            *(() if blocked else objections.beside(connection, matter.definition, form, known)),
+        ),
         attachments=brought,
         steps=steps,
         step_number=number,

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from engine.clock import LOCAL
+from engine.errors import Refused
 from engine.process_engine import PROCESSES
 from engine.store.tables import card, job, notification, parameter, process_instance, task
 from tests.services.drawn import data_of, enforce, item, jobs
@@ -159,3 +160,51 @@ def test_a_card_stands_in_the_record_of_the_matter(county):
     newest = county.engine.history.trace(matter.receipt, by=county.post("SB")).timeline[0]
     assert (newest.title, newest.by) == ("〈登记核对〉超期，黄牌", "系统")
     assert county.clock.now() - newest.at == timedelta()
+
+
+def give(county, matter, **changes):
+    """The township's inspection gives a card by hand."""
+    said = {"cause": "false_evidence", "step": "登记核对", "level": "red", "matter": matter.receipt, **changes}
+    return county.engine.runtime.start(
+        "card",
+        unit_id=county.people.unit("石桥村"),
+        data={key: [value] for key, value in said.items()},
+        by=county.post("TD", "云溪镇"),
+    )
+
+
+def test_a_card_left_unanswered_opens_no_procedure_of_its_own(county):
+    county.engine.repository.deploy(PROCESSES / "S03_card")
+    county.ask()
+    for day in range(18, 31):
+        at(county, f"2026-03-{day}T09:00")
+    answering = select(process_instance.c.subject).where(process_instance.c.item_id == "card")
+    with county.engine.database.read() as connection:
+        opened = sorted(connection.scalars(answering))
+        late = set(connection.execute(select(card.c.step, card.c.level).where(card.c.step == "说明情况")).all())
+        read = select(notification.c.person_id).where(notification.c.text.like("红牌：〈说明情况〉%"))
+        told_of_it = set(connection.scalars(read))
+    # The lateness itself is a card all the same, and whoever is above is told.
+    assert {subject.partition("，")[0] for subject in opened} == {"黄牌：〈登记核对〉", "红牌：〈登记核对〉"}
+    assert len(opened) == 2
+    assert late == {("说明情况", "warn"), ("说明情况", "yellow"), ("说明情况", "red")}
+    assert told_of_it == {county.post("PS"), county.post("TG", "云溪镇"), county.post("TD", "云溪镇")}
+
+
+def test_each_of_two_persons_gets_his_own_card_for_a_step_and_nobody_two_of_a_colour(county):
+    county.engine.repository.deploy(PROCESSES / "S03_card")
+    matter = county.ask()
+    county.register(matter)
+    county.approve(matter)
+    clerk, director = county.post("CL"), county.post("VD")
+    first = give(county, matter, person=clerk)
+    give(county, matter, person=director)
+    assert sorted(cards(county)) == sorted([("登记核对", "red", clerk), ("登记核对", "red", director)])
+    assert [line.level for line in county.engine.history.trace(matter.receipt, by=clerk).cards] == ["red", "red"]
+    before = county.contents()
+    for person in (clerk, "", county.post("PS")):
+        with pytest.raises(Refused) as refused:
+            give(county, matter, person=person)
+        assert refused.value.code == "card_given" and "〈登记核对〉已经亮过红牌" in refused.value.reason
+        assert first.receipt in refused.value.remedy
+    assert county.contents() == before

@@ -14,13 +14,25 @@ from engine.connectors.motions import text_hash
 from engine.connectors.notices import last_day
 from engine.errors import InvalidForm, NotFound, Refused
 from engine.identifiers import new_id
+from engine.masking import has_personal_number, mask_numbers
 from engine.process_engine import PROCESSES
 from engine.services import matters, parameters
 from engine.services.environment import functions
 from engine.services.jobs import BY_TIME
 from engine.services.unit_of_work import Transaction
-from engine.store.tables import appointment, event_log, motion, notice, objection, parameter, submission, task
+from engine.store.tables import (
+    appointment,
+    event_log,
+    motion,
+    notice,
+    notification,
+    objection,
+    parameter,
+    submission,
+    task,
+)
 from engine.views import Started
+from engine.workdays import add_workdays
 
 PLAN = "村口修一座便民桥，宽 4 米，集体收入 6 万元。"
 OBJECTION = {"text": ["桥位不该占我家的地"], "name": ["张秀英"], "phone": ["13800001001"], "group_name": ["3组"]}
@@ -58,7 +70,8 @@ class Motion:
 
     def meet(self, present: int, recused: int = 0) -> list[str]:
         """Call a meeting, let the day come, fill in the sheet; return the persons entitled."""
-        day = local_date(self.county.clock.now()) + timedelta(days=14)
+        today = local_date(self.county.clock.now())
+        day = max(add_workdays(today, 3), today + timedelta(days=7))
         self.do("CL", call__meeting_on=day.isoformat(), call__place="村委会", call__agenda="修桥")
         self.wait(10)
         by = self.county.post("CL")
@@ -283,6 +296,11 @@ def test_a_notice_counts_from_the_next_day_and_a_rest_day_extends_it():
     ("changes", "code"),
     [
         ({"post_text": "电话 13800001001"}, "personal_data"),
+        ({"post_text": "电话 138 0000 1001"}, "personal_data"),
+        ({"post_text": "电话138-0000-1001找他"}, "personal_data"),
+        ({"post_text": "电话１３８００００１００１"}, "personal_data"),
+        ({"post_text": "身份证 510123 19800101 123X"}, "personal_data"),
+        ({"post_text": "打到 6222 0200 1234 5678 901"}, "personal_data"),
         ({"channels": ["wall"]}, "channels"),
         ({"channels": ["sms", "media"]}, "channels"),
     ],
@@ -297,6 +315,19 @@ def test_a_notice_with_a_number_or_on_too_few_channels_is_refused(motion_, chang
         )
     assert refused.value.code == code
     assert motion_.rows(select(notice)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "工期 2026-03-16 2026-04-16 2026-05-16",
+        "概算 60000 20000 15000 3000 元",
+        "服务电话 0000-1234567",
+        "编号 石桥〔2026〕12号",
+    ],
+)
+def test_dates_sums_and_office_numbers_are_nobodys(text):
+    assert not has_personal_number(text) and mask_numbers(text) == text
 
 
 def test_an_objection_is_kept_apart_from_who_raised_it_and_answered_by_receipt_and_code(county, motion_):
@@ -370,7 +401,11 @@ def test_after_its_last_day_a_notice_takes_no_objection(county, motion_):
 # --- suggestions ----------------------------------------------------------------------------------------------------
 
 
-def test_a_major_suggestion_starts_a_matter_of_its_own(county):
+@pytest.mark.parametrize(
+    ("route", "opens", "told"),
+    [("project", "项目立项", "adopted"), ("plan", "发展规划", "adopted"), ("none", "", "declined")],
+)
+def test_a_major_suggestion_starts_a_matter_of_its_own_and_its_author_reads_what_was_done(county, route, opens, told):
     for name in ("A01_dev_plan", "B01_project_init", "S02_suggestion_collection"):
         county.engine.repository.deploy(PROCESSES / name)
     unit_id, clerk = county.people.unit("石桥村"), county.post("CL")
@@ -381,8 +416,54 @@ def test_a_major_suggestion_starts_a_matter_of_its_own(county):
     collection.do("CL", collection_visits="走访 20 户")
     collection.wait(20)
     collection.do("CL", suggestion_text="修一座便民桥", sort_amount=60000, sort_households=80)
-    answer = {"reply__kind": "adopted", "reply__text": "已经立项"}
-    collection.do("VD", decided_route="project", decided_title="修便民桥", **answer)
+    # What the author is told follows from what is done: the two cannot contradict each other.
+    said = {"reply__kind": "service", "reply__text": "上会议过了"} | ({"decided_title": "修便民桥"} if opens else {})
+    collection.do("VD", decided_route=route, **said)
     found = county.engine.history.find("修便民桥", by=clerk)
-    assert [row.item_name for row in found] == ["项目立项"]
-    assert county.engine.disclosure.answer(filed.receipt, code=filed.code).answer == "已经立项"
+    assert [row.item_name for row in found] == [opens] * bool(opens)
+    answer = county.engine.disclosure.answer(filed.receipt, code=filed.code)
+    assert (answer.outcome, answer.answer) == (told, "上会议过了")
+
+
+# --- what people are told -------------------------------------------------------------------------------------------
+
+
+def test_the_township_reads_what_has_happened_not_only_to_what(county, motion_):
+    motion_.propose()
+    for _ in range(2):
+        motion_.meet(1)
+    ((said, to),) = motion_.rows(
+        select(notification.c.text, notification.c.person_id).where(
+            notification.c.instance_id == motion_.started.matter_id
+        )
+    )
+    assert to == county.post("TG", "云溪镇")
+    assert "修便民桥" in said and "再召集以后人数仍然不足" in said
+
+
+def test_a_payment_for_a_rejected_motion_is_told_so(county, motion_):
+    for name in ("S03_card", "S04_spending_entry"):
+        county.engine.repository.deploy(PROCESSES / name)
+    motion_.propose()
+    motion_.vote(motion_.meet(5), 5, 5)
+    motion_.minutes()
+    motion_.do("CL", plan_text=PLAN)
+    motion_.do("PS", reviewed__decision="agree")
+    motion_.vote(motion_.meet(12), 12, 1)
+    motion_.minutes()
+    asked = {"motion": motion_.started.receipt, "spending_kind": "payment", "spending_amount": "100"}
+    spending = Motion(
+        county,
+        county.engine.runtime.start(
+            "spending_entry",
+            unit_id=county.people.unit("石桥村"),
+            data={key: [text] for key, text in {**asked, "spending_purpose": "修桥", "payee": "青石建筑"}.items()},
+            files={"spending_paper": [county.photo()]},
+            by=county.post("CL"),
+        ),
+    )
+    told = spending.rows(select(notification.c.text).where(notification.c.person_id == county.post("SB")))
+    assert ["修便民桥" in row.text and "还没有准许实施" in row.text for row in told] == [True]
+    spending.do("SB", early__state="stopped", early__note="看过银行流水，没有付")
+    refusal = county.engine.history.trace(spending.started.receipt, by=county.post("CL")).refusal
+    assert refusal.code == "too_early" and "没有通过的，这笔钱不能付" in refusal.remedy

@@ -12,6 +12,7 @@ from engine import errors
 from webui import auth, forms, task_form, words
 from webui.current import engine
 from webui.forms import FieldView, OptionView
+from webui.retold import of_file
 
 blueprint = Blueprint("inbox", __name__)
 
@@ -173,7 +174,7 @@ def start_item(item_id: str):
     except errors.InvalidForm as error:
         return _start_page(item, unit, error.fields, status=422)
     except errors.InvalidFile as error:
-        return _start_page(item, unit, {_first_file(form): f"{error.reason}{error.remedy}"}, status=error.status)
+        return _start_page(item, unit, {_first_file(form): of_file(error)}, status=error.status)
     except errors.Refused as error:
         return _start_page(item, unit, refused=error, status=422)
     session["started"] = {

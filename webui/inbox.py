@@ -9,6 +9,7 @@ from flask import Blueprint, Response, abort, flash, g, redirect, render_templat
 from flask_babel import gettext as _
 
 from engine import errors
+from engine.views import TaskCard
 from webui import auth, forms, task_form, words
 from webui.current import engine
 from webui.forms import FieldView, OptionView
@@ -41,9 +42,22 @@ def done(task_id: str):
     told = session.get("done")
     if not told or told["task"] != task_id:
         return redirect(url_for("inbox.inbox"))
+    own = _own()
+    follow = _next_of(told["receipt"], own) or next(iter(own), None)
+    ended = told["finished"] or told["refused"]
+    waits = () if told["next"] or ended else engine().history.trace(told["receipt"], by=g.actor.person_id).stops
+    return render_template("inbox/done.html", done=told, waits=waits, follow=follow, left=len(own))
+
+
+def _own() -> tuple[TaskCard, ...]:
+    """Return what the person has to do, most urgent first."""
     inbox = engine().tasks.inbox(by=g.actor.person_id)
-    follow = next(iter(inbox.overdue + inbox.today + inbox.later), None)
-    return render_template("inbox/done.html", done=told, follow=follow, left=inbox.count)
+    return inbox.overdue + inbox.today + inbox.later
+
+
+def _next_of(receipt: str, own: tuple[TaskCard, ...]) -> TaskCard | None:
+    """Return the task with which the person goes on with the same matter."""
+    return next((task for task in own if task.receipt == receipt), None)
 
 
 @blueprint.post("/tasks/<task_id>/draft")
@@ -232,7 +246,7 @@ def receipt(receipt: str):
     started = session.get("started")
     if not started or started["receipt"] != receipt:
         return redirect(url_for("trace.matter", receipt=receipt))
-    return render_template("inbox/receipt.html", started=started)
+    return render_template("inbox/receipt.html", started=started, follow=_next_of(receipt, _own()))
 
 
 @blueprint.get("/matters")

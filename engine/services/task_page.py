@@ -10,6 +10,7 @@ from engine.bpmn.expressions import ExpressionError, resolve
 from engine.bpmn.form import Field, Form
 from engine.clock import local_date
 from engine.errors import NotAllowed, NotFound
+from engine.masking import mask_numbers
 from engine.model import Activity
 from engine.services import ballots, choices, course, given, inbox, matters
 from engine.services.course import Course
@@ -17,8 +18,8 @@ from engine.services.permission import Bars, acts_for
 from engine.services.reconcile import Matter
 from engine.services.repository import Repository
 from engine.services.unit_of_work import Transaction
-from engine.store.tables import draft, person, task
-from engine.views import Ballot, Choice, TaskView
+from engine.store.tables import draft, objection, person, task
+from engine.views import Ballot, Choice, Fact, Summary, TaskView
 
 attachment_view = course.attachment_view
 
@@ -67,7 +68,10 @@ def read(
         # Who may only look gets no roll to choose from and nothing that was filled in.
         values={} if blocked else _values(form, row, known),
         choices={} if blocked else choices.of(connection, form, row.unit_id, activity, matter.definition.facts, known),
-        summaries=course.summaries(connection, story, unmasked=not blocked),
+        summaries=(
+            *course.summaries(connection, story, unmasked=not blocked),
+            *_objection(connection, matter, known, by, blocked),
+        ),
         attachments=brought,
         steps=steps,
         step_number=number,
@@ -88,6 +92,20 @@ def _ballot(
     matter: Matter, form: Form | None, known: Mapping[str, object], typed: Mapping[str, Sequence[str]] | None
 ) -> Ballot | None:
     return ballots.of(form, matter.definition.definition.tables, known, typed or {}, matter.environment.functions)
+
+
+def _objection(
+    connection: Connection, matter: Matter, known: Mapping[str, object], by: str, blocked: str
+) -> tuple[Summary, ...]:
+    """Return the objection that is dealt with; who raised it is for the village board alone, which checks that."""
+    own = objection.c.id == str(known.get("objection_id")), objection.c.instance_id == matter.id
+    row = connection.execute(select(objection).where(*own)).one_or_none() if known.get("objection_id") else None
+    if row is None:
+        return ()
+    facts = [Fact("异议说的", mask_numbers(row.text) if blocked else row.text)]
+    if not blocked and by in matter.directory.holders("SB"):
+        facts += [Fact("谁提的", f"{row.name}（{row.group_name}）", True), Fact("电话", row.phone, True)]
+    return (Summary("有人提异议", "村民", row.at, tuple(facts)),)
 
 
 def _blocked(matter: Matter, bars: Bars, row: Row, activity: Activity, by: str) -> str:

@@ -116,7 +116,8 @@ class Picture {
       const top = Math.min(...points.map((point) => point.y));
       position = { top: (from.y + to.y) / 2 - top, left: (from.x + to.x) / 2 - left };
     }
-    this.viewer.get('overlays').add(id, 'number', { position, html: sign });
+    // Where the whole way is small its numbers stay large enough to read.
+    this.viewer.get('overlays').add(id, 'number', { position, html: sign, scale: { min: 0.8 } });
   }
 
   // A call activity is a door: the page it leads to shows what it calls.

@@ -224,7 +224,7 @@ def _start_page(item, unit, problems=None, refused=None, status: int = 200):
         form,
         submitted=forms.raw(request.form, form) if again else None,
         errors=problems,
-        files_lost=bool(again and request.files),
+        files_lost=bool(again and forms.uploads(request.files, form)),
     )
     page = render_template(
         "inbox/start_item.html",

@@ -352,7 +352,8 @@ def by_whom(kind: str, lane: str, person: str) -> str:
         return person if person.startswith(lane) else f"{lane} {person}".strip()
     if kind in ("serviceTask", "businessRuleTask", "sendTask"):
         return gettext("系统自动")
-    return "" if kind.endswith("Gateway") or kind == "endEvent" else lane
+    # What is waited for comes from somewhere else than the lane it is drawn in.
+    return "" if kind.endswith("Gateway") or kind in ("receiveTask", "endEvent") else lane
 
 
 def listed(words: Sequence[str]) -> str:

@@ -41,6 +41,7 @@ from webui import (
     inbox,
     incidents,
     portal,
+    retold,
     trace,
     voices,
     words,
@@ -98,6 +99,7 @@ def create_app(engine: ProcessEngine, *, secret: str, demo: bool, secure: bool, 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Babel(app, default_locale=frame.CHINESE, locale_selector=frame.language)
     words.install(app, engine.clock.now)
+    app.jinja_env.filters["retold"] = retold.retold
     app.jinja_env.filters["control_id"] = forms.control_id
     errors.install(app)
     if demo:

@@ -54,12 +54,17 @@ def board() -> str:
 
 
 def _sentence(board: views.Board) -> str:
-    """在办 214 件，卡住 6 件：红牌 1，黄牌 3… 最久的停了 16 天。"""
-    stuck = sum(board.counts.values())
-    if not stuck:
-        return _("在办 %(all)s 件，没有卡住的。", all=board.open_matters)
-    counted = _("，").join(f"{PILLS[state][1]} {number}" for state, number in board.counts.items() if number)
-    said = _("在办 %(all)s 件，卡住 %(stuck)s 件：%(counted)s。", all=board.open_matters, stuck=stuck, counted=counted)
-    if not board.longest_days:
-        return said
-    return said + _("最久的停了 %(days)s 天。", days=board.longest_days)
+    """在办 214 件，卡住 6 件：红牌 1，黄牌 3… 另有 2 件暂停计时。最久的停了 16 天。"""
+    counts = {state: number for state, number in board.counts.items() if number}
+    held = counts.pop("hold", 0)
+    if counts:
+        counted = _("，").join(f"{PILLS[state][1]} {number}" for state, number in counts.items())
+        said = _("卡住 %(stuck)s 件：%(counted)s。", stuck=sum(counts.values()), counted=counted)
+    else:
+        said = _("没有卡住的。")
+    said = _("在办 %(all)s 件，", all=board.open_matters) + said
+    if held:
+        said += _("另有 %(n)s 件暂停计时。", n=held)
+    if board.longest_days:
+        said += _("最久的停了 %(days)s 天。", days=board.longest_days)
+    return said

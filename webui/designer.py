@@ -137,13 +137,13 @@ def check() -> str:
     )
 
 
-def _paths(findings: Iterable[Finding], facts: ProcessFacts | None) -> dict[Finding, list[str]]:
-    """Return for each finding the names of what is passed on the way to it, as people read them."""
+def _paths(findings: Iterable[Finding], facts: ProcessFacts | None) -> dict[Finding, list[tuple[str, str]]]:
+    """Return for each finding what is passed on the way to it: ids and the names people read."""
     names: dict[str, str] = {}
     for process in facts.processes if facts else ():
         names |= {activity.id: f"〈{activity.name}〉" if activity.name else "" for activity in process.activities}
         names |= {flow.id: flow.name for flow in process.flows}
-    return {found: [name for id in found.path if (name := names.get(id, id))] for found in findings}
+    return {found: [(id, name) for id in found.path if (name := names.get(id, id))] for found in findings}
 
 
 def _badges(findings: Iterable[Finding]) -> dict[str, str]:

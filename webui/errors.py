@@ -17,6 +17,7 @@ from engine import errors
 from engine.model import Finding
 from webui.auth import ask_to_sign_in, home_of, local_path
 from webui.frame import PUBLIC
+from webui.retold import retold
 
 #: seconds after which a page that could not be had is worth asking for again
 TRY_AGAIN = 30
@@ -41,9 +42,10 @@ class Sentence:
 
 
 def _refused(error: errors.Refused) -> Sentence:
+    reason, basis, remedy = retold(error.reason), retold(error.basis), retold(error.remedy)
     if error.code == "too_many_tries":
-        return Sentence(429, _("试的次数太多，先停一停。"), error.reason, error.basis, error.remedy)
-    return Sentence(422, error.reason, "", error.basis, error.remedy)
+        return Sentence(429, _("试的次数太多，先停一停。"), reason, basis, remedy)
+    return Sentence(422, reason, "", basis, remedy)
 
 
 def _not_allowed(error: errors.NotAllowed) -> Sentence:
@@ -65,7 +67,7 @@ def _conflict(error: errors.Conflict) -> Sentence:
 def _invalid_form(error: errors.InvalidForm) -> Sentence:
     count = len(error.fields)
     headline = ngettext("还差 %(num)d 处，没有办成。", "还差 %(num)d 处，没有办成。", count)
-    return Sentence(422, headline, remedy=_("返回上一页改好再办。"), problems=tuple(error.fields.values()))
+    return Sentence(422, headline, remedy=_("返回上一页改好再办。"), problems=tuple(map(retold, error.fields.values())))
 
 
 def _invalid_process(error: errors.InvalidProcess) -> Sentence:
@@ -75,7 +77,7 @@ def _invalid_process(error: errors.InvalidProcess) -> Sentence:
 
 
 def _invalid_file(error: errors.InvalidFile) -> Sentence:
-    return Sentence(error.status, _("没传上。"), error.reason, "", error.remedy)
+    return Sentence(error.status, _("没传上。"), retold(error.reason), "", retold(error.remedy))
 
 
 def _too_large(error: RequestEntityTooLarge) -> Sentence:

@@ -15,6 +15,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from engine import Upload
 from engine.errors import EngineError
 from engine.views import Attachment, Choice
+from webui.retold import retold
 
 if TYPE_CHECKING:
     from engine.bpmn.form import Block, Field, Form
@@ -186,14 +187,15 @@ def form_view(
     :param files_lost: files were chosen and have to be chosen again
     :param autofill: the person fills in his own data, so the browser may offer it
     """
-    source = _Source(values or {}, submitted, errors or {}, choices or {}, tuple(attachments), autofill)
+    errors = {key: retold(sentence) for key, sentence in (errors or {}).items()}
+    source = _Source(values or {}, submitted, errors, choices or {}, tuple(attachments), autofill)
     shown = {_name(part): source.show(part) for part in form.components}
     conditions = {_name(part): _condition(part, form.components, shown) for part in form.components}
     options = [option for view in shown.values() for option in view.options]
     return FormView(
         fields=_arrange(shown, {key: found for key, found in conditions.items() if found}),
-        labels={field.key: field.label for field in form.fields},
-        errors=dict(errors or {}),
+        labels={field.key: retold(field.label) for field in form.fields},
+        errors=errors,
         files_lost=files_lost,
         has_files=any(field.type == "filepicker" for field in form.fields),
         has_acts=any(option.button for option in options),
@@ -217,7 +219,7 @@ class _Source:
 
     def show(self, part: Field | Block) -> FieldView:
         if part.type in _BLOCKS:
-            return FieldView(_name(part), _BLOCKS[part.type], part.text)
+            return FieldView(_name(part), _BLOCKS[part.type], retold(part.text))
         return self._field(part)
 
     def _field(self, field: Field) -> FieldView:
@@ -228,8 +230,8 @@ class _Source:
         return FieldView(
             key=field.key,
             kind=kind,
-            label=field.label,
-            hint=field.description,
+            label=retold(field.label),
+            hint=retold(field.description),
             optional=not field.required and kind != "checkbox",
             error=self.errors.get(field.key, ""),
             value=given[0] if given else "",
@@ -261,7 +263,7 @@ class _Source:
         if field.source and field.rows is None:
             listed = [OptionView(choice.value, choice.label) for choice in self.choices.get(field.key, ())]
         else:
-            listed = [OptionView(o.value, o.label, o.effect, o.button) for o in field.options]
+            listed = [OptionView(o.value, retold(o.label), retold(o.effect), o.button) for o in field.options]
         return tuple(replace(option, checked=option.value in given) for option in listed)
 
 

@@ -164,6 +164,7 @@ def _public_nav() -> list[dict[str, Any]]:
         pages = [
             (_("本村"), url_for("portal.village", unit_id=village.id), "portal.village"),
             (_("权力清单"), url_for("portal.items", unit_id=village.id), "portal.items"),
+            (_("公示栏"), url_for("voices.board", unit_id=village.id), "voices.board"),
         ]
     pages.append((_("查进度"), url_for("portal.progress"), "portal.progress"))
     return [{"label": label, "url": url, "current": page == request.endpoint} for label, url, page in pages]

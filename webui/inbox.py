@@ -9,9 +9,11 @@ from flask import Blueprint, Response, abort, flash, g, redirect, render_templat
 from flask_babel import gettext as _
 
 from engine import errors
+from engine.views import TaskCard
 from webui import auth, forms, task_form, words
 from webui.current import engine
 from webui.forms import FieldView, OptionView
+from webui.retold import of_file
 
 blueprint = Blueprint("inbox", __name__)
 
@@ -40,9 +42,22 @@ def done(task_id: str):
     told = session.get("done")
     if not told or told["task"] != task_id:
         return redirect(url_for("inbox.inbox"))
+    own = _own()
+    follow = _next_of(told["receipt"], own) or next(iter(own), None)
+    ended = told["finished"] or told["refused"]
+    waits = () if told["next"] or ended else engine().history.trace(told["receipt"], by=g.actor.person_id).stops
+    return render_template("inbox/done.html", done=told, waits=waits, follow=follow, left=len(own))
+
+
+def _own() -> tuple[TaskCard, ...]:
+    """Return what the person has to do, most urgent first."""
     inbox = engine().tasks.inbox(by=g.actor.person_id)
-    follow = next(iter(inbox.overdue + inbox.today + inbox.later), None)
-    return render_template("inbox/done.html", done=told, follow=follow, left=inbox.count)
+    return inbox.overdue + inbox.today + inbox.later
+
+
+def _next_of(receipt: str, own: tuple[TaskCard, ...]) -> TaskCard | None:
+    """Return the task with which the person goes on with the same matter."""
+    return next((task for task in own if task.receipt == receipt), None)
 
 
 @blueprint.post("/tasks/<task_id>/draft")
@@ -173,7 +188,7 @@ def start_item(item_id: str):
     except errors.InvalidForm as error:
         return _start_page(item, unit, error.fields, status=422)
     except errors.InvalidFile as error:
-        return _start_page(item, unit, {_first_file(form): f"{error.reason}{error.remedy}"}, status=error.status)
+        return _start_page(item, unit, {_first_file(form): of_file(error)}, status=error.status)
     except errors.Refused as error:
         return _start_page(item, unit, refused=error, status=422)
     session["started"] = {
@@ -209,7 +224,7 @@ def _start_page(item, unit, problems=None, refused=None, status: int = 200):
         form,
         submitted=forms.raw(request.form, form) if again else None,
         errors=problems,
-        files_lost=bool(again and request.files),
+        files_lost=bool(again and forms.uploads(request.files, form)),
     )
     page = render_template(
         "inbox/start_item.html",
@@ -231,7 +246,7 @@ def receipt(receipt: str):
     started = session.get("started")
     if not started or started["receipt"] != receipt:
         return redirect(url_for("trace.matter", receipt=receipt))
-    return render_template("inbox/receipt.html", started=started)
+    return render_template("inbox/receipt.html", started=started, follow=_next_of(receipt, _own()))
 
 
 @blueprint.get("/matters")

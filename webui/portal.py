@@ -17,6 +17,7 @@ from engine.model import LegalBasis
 from engine.views import Guide, Item, Started, Unit
 from webui import forms
 from webui.current import engine
+from webui.retold import of_file, retold
 
 blueprint = Blueprint("portal", __name__)
 
@@ -66,7 +67,7 @@ def items(unit_id: str) -> str:
     groups: dict[str, list[Item]] = {}
     listed = engine().repository.items(unit_id)
     for item in listed:
-        groups.setdefault(item.category or item.code[:1], []).append(item)
+        groups.setdefault(item.code[:1], []).append(item)
     return render_template("portal/items.html", groups=sorted(groups.items()), count=len(listed))
 
 
@@ -166,7 +167,7 @@ def make_request(unit_id: str, item_id: str) -> Any:
     except errors.InvalidForm as error:
         return _request_page(found, error.fields, status=422)
     except errors.InvalidFile as error:
-        return _request_page(found, {_first_file(found): f"{error.reason}{error.remedy}"}, status=error.status)
+        return _request_page(found, {_first_file(found): of_file(error)}, status=error.status)
     except errors.Refused as error:
         return _request_page(found, refused=error, status=422)
     _keep_receipt(found, started)
@@ -267,7 +268,7 @@ def progress() -> Any:
     except errors.NotFound:
         problem, remedy, status = _("没有找到这件事。"), _("请核对回执号和查询码，两样都要对。"), 404
     except errors.Refused as error:
-        problem, remedy, status = _("试的次数太多，先停一停。"), error.remedy, 429
+        problem, remedy, status = _("试的次数太多，先停一停。"), retold(error.remedy), 429
     else:
         _grant(found.receipt, code)
         return redirect(address_of("portal.matter", receipt=found.receipt), 303)
@@ -320,7 +321,7 @@ def supplement(receipt: str) -> Any:
     try:
         following = engine().runtime.correlate(receipt, message="supplement", code=code, note=note, files=files)
     except errors.InvalidFile as error:
-        return _matter_page(receipt, f"{error.reason}{error.remedy}", error.status)
+        return _matter_page(receipt, of_file(error), error.status)
     except errors.Conflict:
         return _moved_on(receipt)
     flash(_("材料已补上，交给%(next)s。", next=_("、").join(following)) if following else _("材料已补上。"))

@@ -12,6 +12,7 @@ from engine import errors, views
 from webui import forms, words
 from webui.current import engine
 from webui.forms import FieldView
+from webui.retold import of_file
 
 #: form keys that belong to the page, not to the form of the step
 ACTED_ON = "acted_on"
@@ -110,7 +111,7 @@ def complete(task_id: str):
     except errors.InvalidForm as error:
         return show(task_id, error.fields | keep(task_id, form), status=422)
     except errors.InvalidFile as error:
-        problems = keep(task_id, form) or {EXTRA: f"{error.reason}{error.remedy}"}
+        problems = keep(task_id, form) or {EXTRA: of_file(error)}
         return show(task_id, problems, status=error.status)
     except errors.Refused as error:
         return show(task_id, keep(task_id, form), refused=error, status=422)
@@ -231,7 +232,7 @@ def keep(task_id: str, form) -> dict[str, str]:
             try:
                 engine().tasks.attach(task_id, by=by, field=field, upload=upload)
             except errors.InvalidFile as error:
-                refused[field or EXTRA] = f"{error.reason}{error.remedy}"
+                refused[field or EXTRA] = of_file(error)
     engine().tasks.save_draft(task_id, by=by, data=forms.raw(request.form, form))
     return refused
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, current_app, g, render_template, request
+from flask import Blueprint, Response, current_app, g, render_template, request, url_for
 from flask_babel import gettext as _
 
 from engine import errors
 from engine.views import Unit
 from webui import forms, portal
 from webui.current import engine
+from webui.retold import retold
 
 if TYPE_CHECKING:
     from engine.bpmn.form import Form
@@ -57,6 +58,8 @@ def objection(notice_id: str) -> Any:
         "say": _("写清哪一点不对，村监委核对您的身份以后处理，书面答复您。"),
         "act": _("提异议，领回执"),
         "small": _("您的姓名和电话只给村监委核对身份，不公开。"),
+        "back": url_for("voices.notice", notice_id=notice_id),
+        "back_to": _("看公示"),
     }
 
     def file(data: dict[str, list[str]], token: str) -> Any:
@@ -75,6 +78,8 @@ def suggest(unit_id: str) -> Any:
         "say": _("写一件您想让村里办的事，每个月收拢一次，每一条都有答复。"),
         "act": _("交上去，领回执"),
         "small": _("姓名和电话可以不写，写了也不公开。"),
+        "back": url_for("portal.village", unit_id=unit_id),
+        "back_to": g.village.name,
     }
 
     def file(data: dict[str, list[str]], token: str) -> Any:
@@ -112,7 +117,7 @@ def _form_page(
 @blueprint.route("/answers", methods=["GET", "POST"])
 def answer() -> Any:
     """Show the answer to an objection or a suggestion for its receipt and code."""
-    asked, problem, remedy, status, found = request.form.get("receipt", "").strip(), "", "", 200, None
+    asked, problem, remedy, status, found = request.values.get("receipt", "").strip(), "", "", 200, None
     code = request.form.get("code", "").strip()
     blank = portal.left_blank(asked, code) if request.method == "POST" else {}
     if blank:
@@ -124,7 +129,7 @@ def answer() -> Any:
         except errors.NotFound:
             problem, remedy, status = _("没有找到。"), _("请核对回执号和查询码，两样都要对。"), 404
         except errors.Refused as error:
-            problem, remedy, status = _("试的次数太多，先停一停。"), error.remedy, 429
+            problem, remedy, status = _("试的次数太多，先停一停。"), retold(error.remedy), 429
     page = render_template("portal/answer.html", voice=found, receipt=asked, problem=problem, remedy=remedy)
     return _unstored(page), status
 

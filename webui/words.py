@@ -53,7 +53,7 @@ _CATEGORIES = {
     "F": lazy_gettext("用人"),
     "G": lazy_gettext("党务"),
     "H": lazy_gettext("监督"),
-    "S": lazy_gettext("配套"),
+    "S": lazy_gettext("配套事项"),
 }
 
 _MATTER_STATES = {
@@ -72,27 +72,6 @@ _STEP_STATES = {
 
 
 _SPAN = re.compile(r"(\d+) (个工作日|天)")
-
-#: what the engine tells an applicant, to be said again in the language of the page; the record itself is Chinese
-_TOLD = (
-    (r"办好了。", lazy_gettext("办好了。")),
-    (r"这件事不予办理。", lazy_gettext("这件事不予办理。")),
-    (r"您已经撤回。", lazy_gettext("您已经撤回。")),
-    (r"正在办理。", lazy_gettext("正在办理。")),
-    (r"要请您补材料。", lazy_gettext("要请您补材料。")),
-    (r"办到第 (?P<number>\d+) 步〈(?P<step>.+)〉。", lazy_gettext("办到第 %(number)s 步〈%(step)s〉。")),
-    (
-        r"办到第 (?P<number>\d+) 步〈(?P<step>.+)〉，比规定晚了 (?P<days>\d+) 个工作日。",
-        lazy_gettext("办到第 %(number)s 步〈%(step)s〉，比规定晚了 %(days)s 个工作日。"),
-    ),
-    (r"原因和怎么办写在下面；不服可以提出异议。", lazy_gettext("原因和怎么办写在下面；不服可以提出异议。")),
-    (r"应于(?P<day>\d+月\d+日)前办结。", lazy_gettext("应于%(day)s前办结。")),
-    (r"等您补材料的时间不算在办理时限里。", lazy_gettext("等您补材料的时间不算在办理时限里。")),
-    (r"现在办", lazy_gettext("现在办")),
-    (r"可代办", lazy_gettext("可代办")),
-    (r"上级", lazy_gettext("上级")),
-    (r"监督", lazy_gettext("监督")),
-)
 
 
 # Dates. A pattern is a message too, so that each language keeps its own order of day and month.
@@ -192,20 +171,6 @@ def spoken(text: str) -> str:
     if found:
         return quantity(int(found[1]), "wd" if found[2] == "个工作日" else "d")
     return gettext("当天") if text == "当天" else text
-
-
-def retold(text: str) -> str:
-    """Say a sentence of the engine to an applicant in the language of the page; one that is not known stays."""
-    for pattern, message in _TOLD:
-        found = re.fullmatch(pattern, text)
-        if found:
-            facts = found.groupdict()
-            if "day" in facts:
-                month, number = map(int, re.findall(r"\d+", facts["day"]))
-                # Any leap year: the sentence names none.
-                facts["day"] = day(date(2000, month, number), date(2000, 1, 1))
-            return str(message) % facts
-    return text
 
 
 def due(clock: Clock, today: date | None = None) -> str:
@@ -365,10 +330,9 @@ def controls(codes: Iterable[str]) -> str:
     return gettext("；").join(str(_CONTROLS.get(code, code)) for code in codes)
 
 
-def category(name: str) -> str:
-    """Return the part of the power list: as the diagram words it, E 便民服务, or from its letter alone."""
-    known = str(_CATEGORIES.get(name[:1], name))
-    return name if len(name) > 1 and str(get_locale() or _CHINESE) == _CHINESE else known
+def category(letter: str) -> str:
+    """Return the part of the power list that a code begins with: E 便民服务."""
+    return f"{letter} {_CATEGORIES[letter]}" if letter in _CATEGORIES else letter
 
 
 def matter_state(state: str) -> tuple[str, str]:
@@ -388,7 +352,8 @@ def by_whom(kind: str, lane: str, person: str) -> str:
         return person if person.startswith(lane) else f"{lane} {person}".strip()
     if kind in ("serviceTask", "businessRuleTask", "sendTask"):
         return gettext("系统自动")
-    return "" if kind.endswith("Gateway") or kind == "endEvent" else lane
+    # What is waited for comes from somewhere else than the lane it is drawn in.
+    return "" if kind.endswith("Gateway") or kind in ("receiveTask", "endEvent") else lane
 
 
 def listed(words: Sequence[str]) -> str:
@@ -419,7 +384,7 @@ def install(app: Flask, now: Callable[[], datetime]) -> None:
         newstyle=True,
     )
     plain = (
-        time_of_day, limit, time_limit, quantity, spoken, retold, over, money, accounts, file_size, file_kind,
+        time_of_day, limit, time_limit, quantity, spoken, over, money, accounts, file_size, file_kind,
         full_day, risk_grade, controls, category, matter_state, step_state, by_whom, listed, demo_time,
     )  # fmt: skip
     app.jinja_env.filters.update({word.__name__: word for word in plain})

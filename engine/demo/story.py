@@ -98,12 +98,19 @@ class Storyteller:
         """Whoever has the post completes the matter's open task."""
         person = self.people.posts[village, role]
         task_id = self.task_id(started, person)
+        papers = self._papers(task_id, person, files) if files else {}
         self.engine.tasks.complete(
             task_id,
             by=person,
             data={key: [value] if isinstance(value, str) else list(value) for key, value in values.items()},
-            files={name: [self._upload(f"{name}.png")] for name in files},
+            files=papers,
         )
+
+    def _papers(self, task_id: str, person: str, fields: tuple[str, ...]) -> dict[str, list[Upload]]:
+        """Return a picture for each field, called what the form calls it."""
+        form = self.engine.tasks.open(task_id, by=person).form
+        labels = {field.key: field.label.partition("（")[0] for field in form.fields}
+        return {key: [self._upload(f"{labels[key]}.png")] for key in fields}
 
     def task_id(self, started: Started, person: str) -> str:
         """Return the open task of a matter."""

@@ -16,6 +16,7 @@ from engine.model import Activity, ProcessFacts
 from engine.services import limits
 from engine.services.deployed import Deployed
 from engine.services.forecast import refusing
+from engine.services.given import CARD_KEY, PROCEDURE
 from engine.services.limits import limit_text
 from engine.services.permission import Directory, absents_of, names
 from engine.store.tables import (
@@ -403,25 +404,37 @@ def whom_awaited(message: str, *, held: bool) -> str:
 
 def summaries(connection: Connection, story: Course, *, unmasked: bool) -> tuple[Summary, ...]:
     """Return what was submitted in each step, oldest first; personal values masked unless ``unmasked``."""
-    given = [(event, story.form_of(event.element)) for event in story.events if event.submitted_title is not None]
-    chosen = names(connection, _people_named(given), story.directory.lists)
+    submitted = [(event, story.form_of(event.element)) for event in story.events if event.submitted_title is not None]
+    chosen = names(connection, _people_named(submitted), story.directory.lists)
+    # Which card it is: an id of the system, which the page says in words.
+    without = (CARD_KEY,) if story.row.item_id == PROCEDURE else ()
     return tuple(
-        Summary(event.submitted_title, story.names.get(event.submitted_by, "申请人"), event.submitted_at, facts)
-        for event, form in given
-        if (facts := facts_of(form, event.submitted, chosen, unmasked=unmasked))
+        Summary(event.submitted_title, _submitter(event, story.names), event.submitted_at, facts)
+        for event, form in submitted
+        if (facts := facts_of(form, event.submitted, chosen, unmasked=unmasked, without=without))
     )
 
 
+def _submitter(event: Row, people: Mapping[str, str]) -> str:
+    # What another matter or time has opened brings its facts along.
+    return people.get(event.submitted_by, "系统" if event.data.get("origin") else "申请人")
+
+
 def facts_of(
-    form: Form | None, data: Mapping[str, object], people: Mapping[str, str], *, unmasked: bool
+    form: Form | None,
+    data: Mapping[str, object],
+    people: Mapping[str, str],
+    *,
+    unmasked: bool,
+    without: Collection[str] = (),
 ) -> tuple[Fact, ...]:
-    """Return submitted values as people read them; files are listed with the papers."""
+    """Return submitted values as people read them; files are listed with the papers, ``without`` are keys left out."""
     if form is None:
         note = str(data.get("note") or "")
         return (Fact("说明", note if unmasked else mask_numbers(note)),) if note else ()
     facts = []
     for label, text, field in form.display(data):
-        if field.type == "filepicker":
+        if field.type == "filepicker" or field.key in without:
             continue
         if field.source == "person":
             text = "、".join(people.get(part, part) for part in text.split("、"))

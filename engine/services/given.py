@@ -11,6 +11,8 @@ from engine.views import GivenCard
 
 #: the item in which a card is answered
 PROCEDURE = "card"
+#: the field of its opening in which the system notes which card it is
+CARD_KEY = "card"
 
 _PROCEDURE = process_instance.alias("procedure")
 

@@ -170,7 +170,7 @@ class History:
                 last_entry=story.events[-1].number if story.events else 0,
                 whole=log.entries_hold(story.events),
                 refusal=standing.refusal(row),
-                may_remind=row.state == "open",
+                may_remind=any(stop.task_id for stop in stops),
                 may_comment=True,
                 about=given.about(connection, [row.id]).get(row.id) if row.item_id == given.PROCEDURE else None,
                 cards=given.of(connection, row.id),

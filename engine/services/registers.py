@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from sqlalchemy import select
 
 from engine.connectors.registers import serial_text
@@ -84,5 +86,8 @@ def _text(value: object, field: dict) -> str:
         return f"{len(value)} 份"
     if field.get("x-unit") == "fen":
         return f"{int(value) / 100:,.2f} 元"
+    if field.get("format") == "date":
+        on = date.fromisoformat(str(value))
+        return f"{on.year}年{on.month}月{on.day}日"
     labels = {each["const"]: each.get("title", each["const"]) for each in field.get("oneOf", ()) if "const" in each}
     return str(labels.get(value, value))

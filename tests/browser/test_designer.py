@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import expect
 
 from engine.process_engine import PROCESSES
 from tests.browser.visitor import Visitor
@@ -31,9 +32,12 @@ def check(visitor: Visitor) -> None:
 def test_the_way_to_a_fault_is_walked_on_the_picture(visit: Callable[..., Visitor]):
     designer = visit(1280)
     check(designer)
-    designer.sees_diagram()
-    designer.page.get_by_role("button", name="在图上走一遍").first.click()
     designer.sees_diagram("path")
+    way = designer.page.locator("details[data-path]").first.locator("li")
+    expect(designer.page.locator(".diagram-number").last).to_have_text(str(way.count()))
+    designer.page.locator("details[data-path] summary").last.click()
+    expect(designer.page.locator(".diagram-number")).not_to_have_count(way.count())
+    designer.page.get_by_role("button", name="在图上走一遍").last.click()
     designer.sees(re.compile("第 [2-9] 步，共"))
     designer.keep_picture("designer-check")
 

@@ -195,6 +195,18 @@ def test_large_type_and_the_dark_fit_and_can_be_read(visit: Visit, axe: str, lig
     assert wrong == []
 
 
+def test_in_large_type_what_is_chosen_for_a_person_stands_side_by_side(visit: Visit, axe: str):
+    clerk = visit(390)
+    clerk.become("李文清")
+    clerk.follow("字号：大")
+    clerk.go("/tasks")
+    clerk.open("会议签到")
+    choices = clerk.page.locator("fieldset.seat").first.locator("label").all()
+    assert len(choices) == 3
+    assert len({choice.bounding_box()["y"] for choice in choices}) == 1
+    assert look_closely(clerk, "large-attendance", axe, (320, 390)) == []
+
+
 def test_the_public_pages_speak_english(visit: Visit, axe: str):
     visitor = visit(WIDTHS[0])
     visitor.go("/?lang=en")

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
+from engine.process_engine import PROCESSES
 from tests.conftest import CountyForTest
 from webui.app import create_app
 
@@ -73,3 +75,39 @@ def test_where_a_request_stands_is_said_in_english(pages: FlaskClient, county: C
     assert "〈审批用印〉, and is 2 working day(s) late." in late
     county.engine.runtime.correlate(started.receipt, message="withdraw", code=started.code)
     assert "You have withdrawn the request." in answer(pages, county, started.receipt, started.code)
+
+
+def test_what_is_said_again_is_still_said_where_the_catalogue_says_so():
+    with CATALOGUE.open("rb") as file:
+        catalogue = read_po(file, locale="en")
+    root = CATALOGUE.parents[4]
+    wrong = [
+        (path, message.id)
+        for message in catalogue
+        for path, _ in message.locations
+        if message.id and not path.startswith("webui/") and message.id not in (root / path).read_text(encoding="utf-8")
+    ]
+    assert wrong == []
+
+
+def speak(pages: FlaskClient, county: CountyForTest, text: str = "") -> TestResponse:
+    """Put something into the suggestion box."""
+    address = f"/villages/{county.people.unit('石桥村')}/suggest"
+    token = re.search(r'name="csrf_token" value="([^"]+)"', pages.get(address).text)[1]
+    return pages.post(address, data={"csrf_token": token, "text": text})
+
+
+def test_a_form_that_comes_back_says_in_english_what_is_missing(pages: FlaskClient, county: CountyForTest):
+    county.engine.repository.deploy(PROCESSES / "S02_suggestion_collection")
+    page = speak(pages, county).text
+    assert "Please fill in “Your suggestion”" in page
+    assert [text for text in ours(page) if CHINESE.search(text)] == []
+
+
+def test_who_has_spoken_too_often_reads_in_english_when_he_may_again(pages: FlaskClient, county: CountyForTest):
+    county.engine.repository.deploy(PROCESSES / "S02_suggestion_collection")
+    answers = [speak(pages, county, f"修路灯 {number}") for number in range(20)]
+    assert answers[-1].status_code == 429
+    page = html.unescape(answers[-1].text)
+    assert "suggestions came within an hour; no more are taken" in page
+    assert "Try again after Mar 16," in page and "(telephone 0000-1234567)" in page

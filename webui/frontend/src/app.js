@@ -123,7 +123,7 @@ function showWhenItApplies(form) {
 }
 
 function megabytes(bytes) {
-  return (bytes / 1048576).toFixed(bytes < 10485760 ? 1 : 0);
+  return Math.max(bytes / 1048576, 0.1).toFixed(bytes < 10485760 ? 1 : 0);
 }
 
 // Says before the upload what the server would refuse after it.

@@ -102,6 +102,24 @@ class Picture {
     }
   }
 
+  // A number stands at the corner of a shape, or in the middle of an arrow.
+  number(id, text) {
+    const element = this.elements.get(id);
+    const points = element.waypoints;
+    const sign = document.createElement('span');
+    sign.className = 'diagram-number';
+    sign.textContent = text;
+    let position = { top: 0, left: 0 };
+    if (points) {
+      const [from, to] = [points[Math.ceil(points.length / 2) - 1], points[Math.ceil(points.length / 2)]];
+      const left = Math.min(...points.map((point) => point.x));
+      const top = Math.min(...points.map((point) => point.y));
+      position = { top: (from.y + to.y) / 2 - top, left: (from.x + to.x) / 2 - left };
+    }
+    // Where the whole way is small its numbers stay large enough to read.
+    this.viewer.get('overlays').add(id, 'number', { position, html: sign, scale: { min: 0.8 } });
+  }
+
   // A call activity is a door: the page it leads to shows what it calls.
   lead(calls) {
     const overlays = this.viewer.get('overlays');
@@ -158,6 +176,24 @@ class Picture {
 
   openWhole() {
     this.open(Math.min(LARGEST_SCALE, this.wholeScale), 'openWhole');
+  }
+
+  // These elements as large as the room allows.
+  openAround(ids = this.around) {
+    this.view = 'openAround';
+    this.around = ids;
+    const corners = ids.map((id) => this.elements.get(id)).flatMap((each) => each.waypoints || [
+      { x: each.x, y: each.y }, { x: each.x + each.width, y: each.y + each.height }
+    ]);
+    const [xs, ys] = [corners.map((point) => point.x), corners.map((point) => point.y)];
+    const [left, top] = [Math.min(...xs), Math.min(...ys)];
+    const [width, height] = [Math.max(...xs) - left, Math.max(...ys) - top];
+    const room = this.room;
+    const scale = Math.min(
+      LARGEST_SCALE, room.width / (width + 4 * MARGIN), room.height / (height + 4 * MARGIN)
+    );
+    this.show(scale, { x: left - (room.width / scale - width) / 2, y: top - (room.height / scale - height) / 2 });
+    this.frame.classList.add('is-partial');
   }
 
   // Nothing tells a script how wide the page lies on paper; a picture that is not printed has no width at all.
@@ -281,66 +317,113 @@ class Picture {
   }
 }
 
-// Walks a path on the picture, step by step; what was passed stays marked.
-class Player {
-  constructor(picture, path) {
+// A way through the picture: every step of it marked and numbered as in the list beside it, and walked on demand.
+class Way {
+  constructor(picture, place) {
     this.picture = picture;
-    this.path = path.filter((id) => picture.elements.get(id));
+    const listed = new Set([...place.querySelectorAll('[data-element]')].map((each) => each.dataset.element));
+    let number = 0;
+    const steps = JSON.parse(place.dataset.path).map((id) => {
+      if (listed.has(id)) number += 1;
+      return { id, number, listed: listed.has(id) };
+    });
+    this.count = number;
+    this.steps = steps.filter((step) => picture.elements.get(step.id));
   }
 
-  clear() {
-    window.clearTimeout(this.timer);
-    for (const id of new Set(this.path)) {
-      this.picture.canvas.removeMarker(id, 'is-path');
-      this.picture.canvas.removeMarker(id, 'is-now');
+  get ids() {
+    return [...new Set(this.steps.map((step) => step.id))];
+  }
+
+  show() {
+    for (const id of this.ids) {
+      this.picture.canvas.addMarker(id, 'is-path');
+      const numbers = this.steps.filter((step) => step.id === id && step.listed).map((step) => step.number);
+      if (numbers.length) this.picture.number(id, numbers.join('·'));
     }
+    this.picture.openAround(this.ids);
   }
 
-  play(told, over) {
-    this.clear();
+  hide() {
+    this.stop();
+    for (const id of this.ids) this.picture.canvas.removeMarker(id, 'is-path');
+    this.picture.viewer.get('overlays').remove({ type: 'number' });
+  }
+
+  walk(told, over) {
     let at = 0;
     const step = () => {
-      if (at > 0) this.picture.canvas.removeMarker(this.path[at - 1], 'is-now');
-      if (at === this.path.length) return over();
-      this.picture.canvas.addMarker(this.path[at], 'is-path');
-      this.picture.canvas.addMarker(this.path[at], 'is-now');
-      this.picture.bring(this.path[at]);
+      this.unmark();
+      if (at === this.steps.length) return over();
+      const { id, number } = this.steps[at];
+      this.here = id;
+      this.picture.canvas.addMarker(id, 'is-now');
+      this.picture.bring(id);
       at += 1;
-      told(at, this.path.length);
+      told(Math.max(number, 1), this.count);
       this.timer = window.setTimeout(step, STEP_TIME);
     };
     step();
   }
+
+  stop() {
+    window.clearTimeout(this.timer);
+    this.unmark();
+  }
+
+  unmark() {
+    if (this.here) this.picture.canvas.removeMarker(this.here, 'is-now');
+    this.here = null;
+  }
 }
 
-let playing = null;
+let shown = null;
 
-// A button beside each path of the page; without the picture the path is the list of its names.
-function offerToPlay(picture) {
+// The first way stands on the picture from the beginning, another when its list is opened; without the picture a way is
+// the list of its names.
+function offerWays(picture) {
   for (const place of document.querySelectorAll('[data-path]')) {
-    const player = new Player(picture, JSON.parse(place.dataset.path));
-    if (!player.path.length) continue;
+    const way = new Way(picture, place);
+    if (!way.steps.length) continue;
     const bar = document.createElement('p');
+    bar.className = 'diagram-way';
     const button = document.createElement('button');
     const told = document.createElement('span');
     button.type = 'button';
     button.className = 'btn';
-    button.textContent = words().play;
     told.setAttribute('role', 'status');
-    const rest = () => { button.textContent = words().play; };
+    const rest = () => {
+      way.stop();
+      button.textContent = words().play;
+      told.textContent = '';
+    };
+    const show = () => {
+      if (shown === way) return;
+      if (shown) shown.leave();
+      shown = way;
+      way.show();
+    };
+    way.leave = () => {
+      rest();
+      way.hide();
+    };
+    place.addEventListener('toggle', () => { if (place.open) show(); });
     button.addEventListener('click', () => {
-      const again = button.textContent === words().play;
-      if (playing) playing.end();
-      if (!again) return;
-      playing = { end: () => { player.clear(); rest(); told.textContent = ''; playing = null; } };
+      show();
+      if (button.textContent === words().stop) return rest();
       button.textContent = words().stop;
       picture.frame.scrollIntoView({ block: 'nearest' });
-      player.play((n, all) => {
+      way.walk((n, all) => {
         told.textContent = ` ${words().step.replace('{n}', n).replace('{all}', all)}`;
       }, rest);
     });
+    rest();
     bar.append(button, told);
     place.before(bar);
+    if (!shown) {
+      place.open = true;
+      show();
+    }
   }
 }
 
@@ -368,7 +451,7 @@ async function drawInto(frame) {
   const picture = new Picture(frame);
   try {
     await picture.draw(xml);
-    offerToPlay(picture);
+    offerWays(picture);
   } catch (error) {
     picture.discard();
     throw error;

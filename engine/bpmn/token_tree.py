@@ -21,7 +21,7 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.script_engine import StepFailed, element_of, kind_of, marks
 from engine.bpmn.task_data import json_copy, merged
-from engine.bpmn.timers import is_timer
+from engine.bpmn.timers import happened_at, is_timer
 
 if TYPE_CHECKING:
     from SpiffWorkflow.specs.base import TaskSpec
@@ -82,6 +82,9 @@ class Token(Task):
             self.last_state_change = time.time()
             self._state = value
             self.kept_row = None
+            spec = self.task_spec
+            if value == TaskState.READY and isinstance(spec, BoundaryEvent) and spec.cancel_activity:
+                self.workflow.top_workflow.calling_off.append(self)
 
     def _child_added_notify(self, child: Token) -> None:
         self._children.append(child.id)
@@ -225,6 +228,8 @@ class TokenTree(_Tree, BpmnWorkflow):
         self.passed: list[Passed] = []
         #: the task completed last in the whole matter
         self.latest: Task | None = None
+        #: events that have happened and are to call off what they hang on before anything else goes on
+        self.calling_off: list[Task] = []
         self.end_element: str | None = None
         self.refusal: dict[str, object] | None = None
 
@@ -253,12 +258,34 @@ class TokenTree(_Tree, BpmnWorkflow):
         raise StepFailed("", f"自动步骤超过 {MAX_STEPS} 步，流程在原地打转")
 
     def _ready_to_run(self) -> Task | None:
+        event = self._next_calling_off()
+        if event is not None:
+            return event
         for tree in self.trees():
             if not tree.completed:
                 for task in tree.tasks.values():
                     if task._state == TaskState.READY and not task.task_spec.manual:
                         return task
         return None
+
+    def _next_calling_off(self) -> Task | None:
+        """Return the event that next calls off what it hangs on: the outermost, the earliest; those beside it are void.
+
+        SpiffWorkflow lets what is called off go on until it waits, and goes on behind each of several such events.
+        """
+        happened, self.calling_off = self.calling_off, []
+        happened = [task for task in happened if task._state == TaskState.READY and task.id in task.workflow.tasks]
+        if not happened:
+            return None
+        first = min(happened, key=lambda task: (task.workflow.depth, happened_at(task)))
+        for other in happened:
+            if other is first:
+                continue
+            if other.parent is first.parent:
+                other.cancel()
+            else:
+                self.calling_off.append(other)
+        return first
 
     def _refuse_dead_end(self) -> None:
         """Fail where nobody and nothing can carry the matter on, e.g. a choice that runs into a parallel join."""

@@ -35,7 +35,7 @@ class Walk:
         self.cancelled: list[str] = []
         self._planned = self._plan(path)
         self._answer: dict[str, set[str]] = {}
-        self.functions = {"now": lambda: datetime.now(UTC).isoformat(), "param": self._param}
+        self.functions = {"now": self.now, "param": self._param}
         self.inclusive = {
             gateway
             for spec in (definition.spec, *definition.called.values())
@@ -48,6 +48,9 @@ class Walk:
         except StepFailed as error:
             self.failed = error
         self._note()
+
+    def now(self) -> str:
+        return datetime.now(UTC).isoformat()
 
     def call(self, topic, element, call_key, inputs):
         return {}

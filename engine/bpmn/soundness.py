@@ -8,7 +8,7 @@ sets): what can hang, hangs in that order too.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lxml import etree
@@ -16,7 +16,20 @@ from lxml import etree
 from engine.bpmn.feasibility import Feasibility, Sources
 from engine.bpmn.flow_graph import SUB_PROCESSES, FlowGraph, Node
 from engine.bpmn.gateway_gaps import Gap
-from engine.bpmn.token_game import Cluster, Net, Option, Outcomes, bits, catches, code_of, hears, is_at_once, trigger_of
+from engine.bpmn.token_game import (
+    Cluster,
+    Layers,
+    Net,
+    Option,
+    Outcomes,
+    bits,
+    catches,
+    hears,
+    is_at_once,
+    is_called,
+    thrown_by,
+    trigger_of,
+)
 
 #: markings looked at in one scope before the answer is "not proved"
 MAX_MARKINGS = 8_000
@@ -38,7 +51,7 @@ class Flaw:
     scope: etree._Element
     #: ids of the nodes and flows passed, from the start of the process that is drawn in the same diagram
     path: tuple[str, ...] = ()
-    #: other nodes concerned: what is missing at a join, what is called off
+    #: other nodes concerned: what is missing at a join, what is called off, what calls off before its turn comes
     others: tuple[Node, ...] = ()
     #: the data that lead there
     gap: Gap | None = None
@@ -75,29 +88,34 @@ class Prover:
         self._proofs: dict[etree._Element, Proof] = {}
         self._under_way: set[etree._Element] = set()
 
-    def prove(self, scope: etree._Element, boundary: Sequence[Node] = ()) -> Proof:
+    def prove(self, scope: etree._Element, around: Layers = ()) -> Proof:
         """Explore a process or sub-process and all that it needs.
 
-        :param boundary: the events that hang on a sub-process
+        :param around: what hears of what is thrown in a sub-process and leaves it
         """
         known = self._proofs.get(scope)
         if known is None:
             self._under_way.add(scope)
-            known = self._proofs[scope] = self._explored(FlowGraph(scope), boundary)
+            known = self._proofs[scope] = self._explored(FlowGraph(scope), around)
             self._under_way.discard(scope)
         return known
 
-    def _explored(self, graph: FlowGraph, boundary: Sequence[Node]) -> Proof:
+    def _explored(self, graph: FlowGraph, around: Layers) -> Proof:
+        handlers = [node for node in graph.inner if node.is_event_sub_process]
+        starts = tuple(start for node in handlers if (start := trigger_of(node)) is not None)
+        layers = (starts, *around) if starts else around
         inner = {
-            node: self.prove(node.element, node.attached) for node in graph.inner if node.kind != "adHocSubProcess"
+            # What leaves an event sub-process is not heard by those beside it.
+            node: self.prove(node.element, around if node in handlers else _with_boundary(node, layers))
+            for node in graph.inner
+            if node.kind != "adHocSubProcess"
         }
         outcomes = {node: proof.outcomes for node, proof in inner.items() if not node.is_event_sub_process}
         for node in graph.nodes:
             if node.kind == "callActivity":
                 outcomes[node] = self._called(node)
-        explored = self._told_apart(Net(graph, outcomes, boundary))
+        explored = self._told_apart(Net(graph, outcomes, layers))
         flaws = list(explored.flaws())
-        handlers = [node for node in inner if node.is_event_sub_process]
         for node in inner:
             way = () if node in handlers else explored.way_into(node)
             # What is wrong inside does not matter where nothing ever leads to.
@@ -112,11 +130,13 @@ class Prover:
         if not handlers:
             return dead
         thrown = {"error": explored.errors, "escalation": explored.escalations()}
+        broadcasts = explored.broadcasts()
         waits = explored.outcomes().waits
         for node, known in handlers.items():
             trigger = trigger_of(node)
             kind = next((kind for kind in thrown if trigger is not None and kind in trigger.events), "")
-            if trigger is None or (hears(trigger, kind, thrown[kind]) if kind else waits):
+            happens = trigger is None or (hears(trigger, kind, thrown[kind]) if kind else waits)
+            if happens or is_called(trigger, broadcasts):
                 explored.handlers.append((trigger, known))
             else:
                 dead.append(Flaw("dead-activity", node, explored.net.graph.scope))
@@ -143,6 +163,10 @@ class Prover:
         if process is None or process in self._under_way:
             return Outcomes(errors=frozenset([None]), escalations=frozenset([None]))
         return self.prove(process).outcomes
+
+
+def _with_boundary(node: Node, layers: Layers) -> Layers:
+    return (tuple(node.attached), *layers) if node.attached else layers
 
 
 def _seen_from(way: tuple[str, ...], flaw: Flaw) -> Flaw:
@@ -345,7 +369,7 @@ class Exploration:
         ended = any(self._origin(state).kills == "terminate" for state in self.over)
         completes = ends or ended or bool(self.twice) or not self.complete or not self.net.graph.nodes
         handled = [known for _, known in self.handlers]
-        completes = completes or bool(self.errors) and any(known.completes for known in handled)
+        completes = completes or any(known.completes for start, known in self.handlers if start and start.interrupts)
         graph, known = self.net.graph, self.net.outcomes
         waiting = {
             node
@@ -359,27 +383,30 @@ class Exploration:
             node = ahead.pop()
             if node not in quick and node not in waiting:
                 quick.add(node)
-                ahead.extend(flow.target for flow in node.outgoing)
-        at_once = any(not node.outgoing for node in quick)
+                ahead.extend(flow.target for flow in node.outgoing if node not in self.net.calling_off)
+        at_once = any(not node.outgoing or node in self.net.calling_off for node in quick)
         waits = any(node in self.passed for node in waiting) or any(known[n].waits for n in known if n in self.passed)
         waits = waits or any(known.waits for known in handled)
         errors = self._uncaught("error", self.errors).union(*(known.errors for known in handled))
         escalations = self._uncaught("escalation", self.escalations())
         escalations = escalations.union(*(known.escalations for known in handled))
-        return Outcomes(completes, at_once, waits or not at_once, errors, escalations, self.cancels)
+        broadcasts = self.broadcasts().union(*(known.broadcasts for known in handled))
+        return Outcomes(completes, at_once, waits or not at_once, errors, escalations, self.cancels, broadcasts)
 
     def escalations(self) -> frozenset[str | None]:
         """Return the codes of what is thrown in the scope, or in one inside it whose boundary does not catch it."""
-        thrown = {
-            code_of(node, "escalation")
-            for node in self.passed
-            if "escalation" in node.events and node.kind in ("endEvent", "intermediateThrowEvent")
-        }
+        thrown = {code for node in self.passed for kind, code in thrown_by(node) if kind == "escalation"}
         for node, known in self.net.outcomes.items():
             for code in known.escalations if self._is_reached(node) else ():
                 if not any(catches(event, "escalation", code) for event in node.attached):
                     thrown.add(code)
         return frozenset(thrown)
+
+    def broadcasts(self) -> frozenset[tuple[str, str | None]]:
+        """Return kind and name of the signals and messages that are thrown in the scope or inside it."""
+        thrown = {each for node in self.passed for each in thrown_by(node) if each[0] != "escalation"}
+        reached = (known.broadcasts for node, known in self.net.outcomes.items() if self._is_reached(node))
+        return frozenset(thrown.union(*reached))
 
     def _uncaught(self, kind: str, thrown: frozenset[str | None]) -> frozenset[str | None]:
         starts = [start for start, _ in self.handlers if start is not None]
@@ -419,7 +446,8 @@ class Exploration:
         else:
             found += self._circles()
             if not found and not any(place & state[0] for state in self.after for place in [self.net.stuck]):
-                found += [Flaw("dead-activity", node, scope) for node in self.net.graph.nodes if self._is_dead(node)]
+                dead = [node for node in self.net.graph.nodes if self._is_dead(node)]
+                found += [Flaw("dead-activity", node, scope, others=self._calling_off_before(node)) for node in dead]
         yield from found
         yield from self._no_way_out()
         yield from self._called_off()
@@ -432,7 +460,14 @@ class Exploration:
         if "compensate" in node.events:
             return False
         before = [flow.source for flow in node.incoming] + ([node.host] if node.host is not None else [])
+        if node.kind == "endEvent" and len(self._calling_off_before(node)) == len(before):
+            # Behind a throw there must be something, and nothing comes of it.
+            return False
         return not self._is_reached(node) and any(self._is_reached(each) for each in before)
+
+    def _calling_off_before(self, node: Node) -> tuple[Node, ...]:
+        """Return what comes right before a node and calls the scope off by what it throws."""
+        return tuple(flow.source for flow in node.incoming if flow.source in self.net.calling_off)
 
     def _is_reached(self, node: Node) -> bool:
         """Tell whether a node is passed; a sub-process or call that never comes back is at least entered."""

@@ -41,6 +41,13 @@ class Outcomes:
     #: codes of the escalations that nothing inside catches; None where the code is unknown
     escalations: frozenset[str | None] = frozenset()
     cancels: bool = False
+    #: kind and name of the signals and messages that are thrown inside: all around hears them
+    broadcasts: frozenset[tuple[str, str]] = frozenset()
+
+
+#: the events that may hear what is thrown in a scope, the innermost first: the starts of its own event sub-processes,
+#: the boundary events of the sub-process that it is, then the same of the scope around it
+Layers = tuple[tuple[Node, ...], ...]
 
 
 class Option(NamedTuple):
@@ -56,7 +63,7 @@ class Option(NamedTuple):
     nodes: tuple[Node, ...]
     #: the flows chosen at an exclusive or inclusive gateway
     flows: tuple[Flow, ...] = ()
-    #: terminate, error, cancel or escalation: everything else in the scope is called off
+    #: terminate, error, cancel, escalation, signal or message: everything else in the scope is called off
     kills: str = ""
     #: of an error: its code, None when it is calculated or unknown
     code: str | None = None
@@ -118,14 +125,13 @@ class Cluster:
 class Net:
     """The places and clusters of one scope."""
 
-    def __init__(self, graph: FlowGraph, outcomes: dict[Node, Outcomes], boundary: Sequence[Node] = ()) -> None:
+    def __init__(self, graph: FlowGraph, outcomes: dict[Node, Outcomes], around: Layers = ()) -> None:
         self.graph = graph
         self.outcomes = outcomes
-        #: events that call the scope off when an escalation leaves it
-        self._calling_off = [event for event in boundary if event.interrupts and "escalation" in event.events]
-        inner = (node for node in graph.inner if node.is_event_sub_process) if self._calling_off else ()
-        #: starts of the event sub-processes, which hear of it first
-        self._first = [start for node in inner if (start := trigger_of(node)) is not None]
+        #: what hears of what is thrown here
+        self._around = around
+        #: what throws something that calls the scope off
+        self.calling_off: set[Node] = set()
         self._rank = graph.ranks()
         self._next = 1
         #: place → what it stands for
@@ -244,10 +250,11 @@ class Net:
     def _scope(self, node: Node, rank: int) -> Iterator[Cluster]:
         """A sub-process or call: over at once, or after a wait in which its boundary events may happen."""
         known = self.outcomes.get(node, Outcomes())
-        over = [*self._errors(node, known)]
+        over = [*self._errors(node, known), *self._passed_on(node, known)]
         if known.completes:
             over += self._leaving(node)
         heard = [event for event in node.attached if hears(event, "escalation", known.escalations)]
+        heard += [event for event in node.attached if event not in heard and is_called(event, known.broadcasts)]
         entered = self.at[node]
         first = Cluster(node, rank, entered, self._escalated(over, heard) if known.at_once else [])
         first.disarm = self._armed_on(node)
@@ -256,7 +263,7 @@ class Net:
             # The boundary events stay armed: only what is over disarms them.
             first.options.append(self._option((), (), [self.waiting[node]], keeps=first.disarm))
             yield self._activity(node, rank, self.waiting[node], over, at_once=False, heard=heard)
-        if not over:
+        if not over and not any(event.interrupts for event in heard):
             self.stuck |= self.waiting[node] | entered
 
     def _escalated(self, over: list[Option], heard: list[Node]) -> list[Option]:
@@ -303,21 +310,33 @@ class Net:
                     yield from self._leaving(event)
                 caught = caught or catches(event, "error", code)
             if not caught:
-                yield Option(0, 0, (node.id,) if node.id else (), (node,), kills="error", code=code)
+                yield _killing(node, "error", code)
         if known.cancels:
             for event in node.attached:
                 if "cancel" in event.events:
                     yield from self._leaving(event)
+
+    def _passed_on(self, node: Node, known: Outcomes) -> Iterator[Option]:
+        """Return how what is thrown inside a sub-process or call calls off this scope around it."""
+        for code in known.escalations:
+            caught = any(catches(event, "escalation", code) for event in node.attached)
+            if not caught and _calls_off(self._around, "escalation", code):
+                yield _killing(node, "escalation")
+                break
+        for kind, name in known.broadcasts:
+            if _calls_off(self._around, kind, name):
+                yield _killing(node, kind)
 
     # What follows a node.
 
     def _leaving(self, node: Node) -> list[Option]:
         """Return what may follow when a node is left."""
         for kind in _KILLING.intersection(node.events) if node.kind == "endEvent" else ():
-            code = code_of(node, "error") if kind == "error" else None
-            return [Option(0, 0, (node.id,) if node.id else (), (node,), kills=kind, code=code)]
-        if self._is_called_off_by(node):
-            return [Option(0, 0, (node.id,) if node.id else (), (node,), kills="escalation")]
+            return [_killing(node, kind, code_of(node, "error") if kind == "error" else None)]
+        for kind, said in thrown_by(node) if self._around else ():
+            if _calls_off(self._around, kind, said):
+                self.calling_off.add(node)
+                return [_killing(node, kind)]
         if len(node.outgoing) < 2:
             return [self._leave(node)]
         if node.kind in ("exclusiveGateway", "complexGateway"):
@@ -325,15 +344,6 @@ class Net:
         if node.kind == "inclusiveGateway" or any(flow.condition for flow in node.outgoing):
             return [self._leave(node, chosen) for chosen in self._answers(node)]
         return [self._leave(node)]
-
-    def _is_called_off_by(self, node: Node) -> bool:
-        """Tell whether an end calls off the whole scope; behind an event the engine does first what it does at once."""
-        if not self._calling_off or node.kind != "endEvent" or "escalation" not in node.events:
-            return False
-        code = code_of(node, "escalation")
-        if any(hears(start, "escalation", (code,)) for start in self._first):
-            return False
-        return any(catches(event, "escalation", code) for event in self._calling_off)
 
     def _answers(self, node: Node) -> Iterator[list[Flow]]:
         always = [f for f in node.outgoing if not f.condition and not f.default and node.kind != "inclusiveGateway"]
@@ -376,6 +386,28 @@ class Net:
             twice |= gain & place
             gain |= place
         return Option(gain | keeps, twice, path, nodes, flows=flows)
+
+
+def _killing(node: Node, kind: str, code: str | None = None) -> Option:
+    return Option(0, 0, (node.id,) if node.id else (), (node,), kills=kind, code=code)
+
+
+def _calls_off(around: Layers, kind: str, said: str | None) -> bool:
+    """Tell whether what is thrown surely calls off the scope it is thrown in: the engine does so at once.
+
+    An escalation is caught by the innermost that hears it, a signal or message by all.
+    """
+    for layer in around:
+        if kind != "escalation":
+            if any(event.interrupts and len(event.events) == 1 and is_called(event, [(kind, said)]) for event in layer):
+                return True
+            continue
+        hearing = [event for event in layer if hears(event, kind, (said,))]
+        # One that names the code goes before one that catches any.
+        named = [event for event in hearing if said is not None and code_of(event, kind) == said]
+        if hearing:
+            return all(event.interrupts for event in named or hearing) and any(catches(e, kind, said) for e in hearing)
+    return False
 
 
 def _both(one: Option, other: Option) -> Option:
@@ -424,6 +456,33 @@ def hears(event: Node, kind: str, thrown: Iterable[str | None]) -> bool:
 def catches(event: Node, kind: str, code: str | None) -> bool:
     """Tell whether an event surely catches an error or escalation of that code."""
     return kind in event.events and code_of(event, kind) in (None, code)
+
+
+def thrown_by(node: Node) -> Iterator[tuple[str, str | None]]:
+    """Return kind and code or name of the escalations, signals and messages that a node throws."""
+    if node.kind == "sendTask":
+        yield "message", name_of(node, "message")
+    elif node.kind in ("endEvent", "intermediateThrowEvent"):
+        for kind in node.events:
+            if kind == "escalation":
+                yield kind, code_of(node, kind)
+            elif kind in ("signal", "message"):
+                yield kind, name_of(node, kind)
+
+
+def is_called(event: Node, thrown: Iterable[tuple[str, str | None]]) -> bool:
+    """Tell whether an event is meant by one of the signals and messages that are thrown."""
+    return any(kind in event.events and name and name_of(event, kind) == name for kind, name in thrown)
+
+
+def name_of(node: Node, kind: str) -> str:
+    """Return the name of the signal or message that an element throws or waits for; "" when it names none."""
+    definition = node.definition(kind)
+    reference = (node.element if definition is None else definition).get(f"{kind}Ref", "").rpartition(":")[2]
+    for declared in node.element.getroottree().getroot().iterchildren(f"{{*}}{kind}"):
+        if reference and declared.get("id") == reference:
+            return declared.get("name") or reference
+    return reference
 
 
 def bits(marking: int) -> Iterator[int]:

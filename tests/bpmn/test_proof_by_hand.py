@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.bpmn.definition import Definition
+from engine.bpmn.lint import World, lint
 from engine.bpmn.soundness import Flaw
 from tests.bpmn.sketches import EveryWalk, Sketch
 from tests.bpmn.test_prover_and_engine import WARNINGS, shown
@@ -35,6 +36,65 @@ SOUND = {
         end e
         s -> b
         heard -> e""",
+    "a signal at once that calls off the sub-process it is thrown in": """
+        start s
+        sub b {
+            start ps
+            throw:signal=S up
+            end pe
+            ps -> up -> pe
+        }
+        on:signal=S heard @b
+        end e
+        s -> b
+        heard -> e""",
+    "a message at once that calls off the sub-process it is sent in": """
+        start s
+        sub b {
+            start ps
+            send:M up
+            end pe
+            ps -> up -> pe
+        }
+        on:message=M heard @b
+        end e
+        s -> b
+        heard -> e""",
+    "a signal at once that nothing is called off by": """
+        start s
+        sub b {
+            start ps
+            throw:signal=S up
+            end pe
+            ps -> up -> pe
+        }
+        on:signal=S heard @b beside
+        end e
+        end e2
+        s -> b -> e
+        heard -> e2""",
+    "a signal at once that begins an event sub-process": """
+        start s
+        throw:signal=S up
+        end e
+        s -> up -> e
+        handler h {
+            start:signal=S hs beside
+            task t
+            end he
+            hs -> t -> he
+        }""",
+    "a signal at once that begins an event sub-process instead": """
+        start s
+        throw:signal=S up
+        end e
+        s -> up -> e
+        handler h {
+            start:signal=S hs
+            task t
+            end he
+            hs -> t -> he
+        }""",
     "an escalation that leaves two sub-processes": """
         start s
         sub b {
@@ -96,6 +156,23 @@ UNSOUND = {
         heard -> a""",
         {("deadlock", "a")},
     ),
+    "a task behind what calls the sub-process off": (
+        """
+        start s
+        sub b {
+            start ps
+            throw:escalation=U up
+            task t
+            end pe
+            ps -> up -> t -> pe
+        }
+        on:escalation=U heard @b
+        end e
+        end e2
+        s -> b -> e2
+        heard -> e""",
+        {("dead-activity", "t"), ("dead-activity", "e2")},
+    ),
     "work beside an error end": (
         """
         start s
@@ -140,6 +217,13 @@ def test_what_is_not_sound_goes_wrong(name: str):
         assert any(gone_wrong(walk) for walk in walks)
     definition = Definition.read(sketch.package)
     assert [flaw for flaw in found if not shown(definition, sketch, flaw)] == []
+
+
+def test_what_is_called_off_before_its_turn_is_told_with_what_calls_it_off():
+    sketch = Sketch(UNSOUND["a task behind what calls the sub-process off"][0])
+    found = lint(sketch.package, World({}, {}, {}, {}))
+    (message,) = [each.message for each in found if each.rule == "dead-activity" and each.element == "t"]
+    assert message == "永远轮不到用户任务 t：一到中间事件 up，这一段就被中断了。"
 
 
 @pytest.mark.parametrize(("drawn", "earlier"), [(("PT3H", "PT2H"), "k2"), (("PT2H", "PT3H"), "k1")])

@@ -28,7 +28,7 @@ def never_answered(main: Unfolding, beside: Mapping[str, Unfolding]) -> Iterator
         name = _message_of(step)
         if name and step.node.kind in _SENDING:
             sends[step] = name
-        elif name and step.node.kind in _WAITING:
+        elif name and step.node.kind in _WAITING and not step.enters:
             waits[step] = name
     missing = set(sends.values())
     while True:
@@ -42,7 +42,7 @@ def never_answered(main: Unfolding, beside: Mapping[str, Unfolding]) -> Iterator
         for each in reached:
             before = next((other for other in each if step in other.ahead and _must_wait(other, barred)), None)
             if before is not None:
-                yield step, {**each, step: before}
+                yield step, {**each, step: each[before] if before.node is step.node else before}
 
 
 def _must_wait(before: Step, barred: set[Step]) -> bool:

@@ -7,10 +7,11 @@ anybody or anything outside may act. Choices are free: the conditions of flows d
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import NamedTuple
 
+from engine.bpmn.document import BPMN
 from engine.bpmn.flow_graph import SUB_PROCESSES, Flow, FlowGraph, Node
 
 #: what the engine does at once; everything else waits for a person, a message or the time
@@ -250,6 +251,8 @@ class Net:
     def _scope(self, node: Node, rank: int) -> Iterator[Cluster]:
         """A sub-process or call: over at once, or after a wait in which its boundary events may happen."""
         known = self.outcomes.get(node, Outcomes())
+        if may_be_skipped(node):
+            known = replace(known, completes=True, at_once=True)
         over = [*self._errors(node, known), *self._passed_on(node, known)]
         if known.completes:
             over += self._leaving(node)
@@ -422,6 +425,18 @@ def is_at_once(node: Node) -> bool:
     """Tell whether the engine passes a node without waiting for anybody; sub-processes and calls are not asked."""
     plain_catch = node.kind == "intermediateCatchEvent" and (not node.events or "link" in node.events)
     return node.kind in _AT_ONCE or plain_catch
+
+
+def may_be_skipped(node: Node) -> bool:
+    """Tell whether an activity that is repeated may be repeated not even once: over an empty list, say."""
+    loop = node.element.find(f"{{{BPMN}}}standardLoopCharacteristics")
+    if loop is not None:
+        return loop.get("testBefore", "false").strip() in ("true", "1")
+    several = node.element.find(f"{{{BPMN}}}multiInstanceLoopCharacteristics")
+    if several is None:
+        return False
+    count = several.findtext(f"{{{BPMN}}}loopCardinality", "").strip().removeprefix("=")
+    return not count.isdecimal() or int(count) == 0
 
 
 def is_join(node: Node) -> bool:

@@ -16,8 +16,8 @@ from tests.bpmn.diagrams import flows, package, process
 from tests.bpmn.engine_walk import Walk
 
 #: walks tried through one sketch, and steps of each
-MOST_WALKS = 400
-MOST_STEPS = 12
+MOST_WALKS = 200
+MOST_STEPS = 10
 _TAGS = {
     "start": "startEvent",
     "end": "endEvent",
@@ -114,6 +114,8 @@ class Sketch:
                 within.add(id)
                 inner = self._scope(lines, self.inside.setdefault(id, set())) if kind in _SCOPES else ""
                 within |= self.inside.get(id, set())
+                if kind == "handler" and self.inside[id] & self.repeated:
+                    self.repeated |= {id, *self.inside[id]}
                 elements += self._element(kind, id, more, inner)
         self._note_repeated(kinds, ways)
         self.steps |= {id for id, kind in kinds.items() if kind not in (*_SCOPES, "end")}

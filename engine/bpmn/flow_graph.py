@@ -14,6 +14,8 @@ _B = f"{{{BPMN}}}"
 _TAGS = {_B + name: name for name in FLOW_NODES}
 _FLOW = _B + "sequenceFlow"
 SUB_PROCESSES = ("subProcess", "transaction", "adHocSubProcess")
+#: steps with more steps inside
+SCOPES = (*SUB_PROCESSES, "callActivity")
 
 
 @dataclass(eq=False, slots=True)

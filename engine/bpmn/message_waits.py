@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lxml import etree
-
-from engine.bpmn.document import BPMN
+from engine.bpmn.token_game import name_of
 from engine.bpmn.unfolding import Reached, Step, Unfolding
 
-_B = f"{{{BPMN}}}"
 _SENDING = ("intermediateThrowEvent", "endEvent", "sendTask")
 _WAITING = ("intermediateCatchEvent", "receiveTask")
 
@@ -25,7 +22,7 @@ def never_answered(main: Unfolding, beside: Mapping[str, Unfolding]) -> Iterator
     sends: dict[Step, str] = {}
     waits: dict[Step, str] = {}
     for step in (step for part in parts for step in part.steps):
-        name = _message_of(step)
+        name = name_of(step.node, "message")
         if name and step.node.kind in _SENDING:
             sends[step] = name
         elif name and step.node.kind in _WAITING and not step.enters:
@@ -48,16 +45,3 @@ def never_answered(main: Unfolding, beside: Mapping[str, Unfolding]) -> Iterator
 def _must_wait(before: Step, barred: set[Step]) -> bool:
     """Tell whether nothing else can happen where the flow waits."""
     return before.node.kind != "eventBasedGateway" or all(step in barred for step in before.ahead)
-
-
-def _message_of(step: Step) -> str:
-    """Return the name of the message that an element sends or waits for."""
-    element = step.node.element
-    definition = element.find(f"{_B}messageEventDefinition")
-    reference = (element if definition is None else definition).get("messageRef", "").rpartition(":")[2]
-    return _names(element).get(reference, "") if reference else ""
-
-
-def _names(element: etree._Element) -> dict[str, str]:
-    root = element.getroottree().getroot()
-    return {message.get("id", ""): message.get("name", "") for message in root.iterchildren(f"{_B}message")}

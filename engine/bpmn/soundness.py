@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from lxml import etree
 
 from engine.bpmn.feasibility import Feasibility, Sources
-from engine.bpmn.flow_graph import SUB_PROCESSES, FlowGraph, Node
+from engine.bpmn.flow_graph import SCOPES, FlowGraph, Node
 from engine.bpmn.gateway_gaps import Gap
 from engine.bpmn.token_game import (
     Cluster,
@@ -315,12 +315,9 @@ class Exploration:
         marking, before = state
         new = False
         for option in cluster.options:
-            if option.beside:
-                if not marking & option.beside:
-                    continue
-                rest = marking & ~option.beside
-            else:
-                rest = marking & ~cluster.taken(marking)
+            if option.beside and not marking & option.beside:
+                continue
+            rest = cluster.rest(marking, option)
             known = self.feasibility.after(option, before) if self.feasibility else before
             if known is None:
                 continue
@@ -375,7 +372,7 @@ class Exploration:
             node
             for node in graph.nodes
             if node.host is not None
-            or not (known.get(node, Outcomes()).at_once if node.kind in _SCOPES else is_at_once(node))
+            or not (known.get(node, Outcomes()).at_once if node.kind in SCOPES else is_at_once(node))
         }
         quick = set()
         ahead = [start for entry in graph.entries() for start in entry]
@@ -471,7 +468,7 @@ class Exploration:
 
     def _is_reached(self, node: Node) -> bool:
         """Tell whether a node is passed; a sub-process or call that never comes back is at least entered."""
-        return node in self.passed or (node.kind in _SCOPES and self.way_into(node) is not None)
+        return node in self.passed or (node.kind in SCOPES and self.way_into(node) is not None)
 
     def _two_tokens(self) -> Iterator[Flaw]:
         for before, option, places in self.twice:
@@ -497,11 +494,8 @@ class Exploration:
 
     def _after(self, marking: int, option: Option) -> int:
         """Return where tokens lie when something has happened."""
-        taken = option.beside
-        if not taken:
-            fired = (c for c in self._open(marking) if any(each is option for each in c.options))
-            taken = next((cluster.taken(marking) for cluster in fired), 0)
-        return marking & ~taken | option.gain
+        fired = next((each for each in self._open(marking) if any(option is one for one in each.options)), None)
+        return (marking if fired is None else fired.rest(marking, option)) | option.gain
 
     def _dead_ends(self) -> Iterator[Flaw]:
         for state in self.dead:
@@ -574,8 +568,7 @@ class Exploration:
         marking = state[0]
         for cluster in self._open(marking):
             for option in cluster.options:
-                rest = marking & ~(option.beside or cluster.taken(marking))
-                if not option.kills and (rest | option.gain) == following[0]:
+                if not option.kills and (cluster.rest(marking, option) | option.gain) == following[0]:
                     return option
         raise LookupError("the markings do not follow each other")
 
@@ -586,5 +579,4 @@ class Exploration:
             yield Flaw("terminate-kills-parallel-branch", option.nodes[-1], self.net.graph.scope, way, tuple(nodes))
 
 
-_SCOPES = (*SUB_PROCESSES, "callActivity")
 _rank: Callable[[Cluster], int] = lambda cluster: cluster.rank  # noqa: E731

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import NamedTuple
 
+from lxml import etree
+
 from engine.bpmn.document import BPMN
-from engine.bpmn.flow_graph import SUB_PROCESSES, Flow, FlowGraph, Node
+from engine.bpmn.flow_graph import SCOPES, Flow, FlowGraph, Node
 
 #: what the engine does at once; everything else waits for a person, a message or the time
 _AT_ONCE = frozenset(
@@ -20,7 +22,6 @@ _AT_ONCE = frozenset(
     "inclusiveGateway parallelGateway complexGateway".split()
 )
 _JOINS = ("parallelGateway", "inclusiveGateway")
-_SCOPES = (*SUB_PROCESSES, "callActivity")
 #: boundary events that something outside makes happen while the activity waits
 _FROM_OUTSIDE = {"message", "timer", "signal", "conditional"}
 #: ends that call off everything else in their scope
@@ -92,9 +93,9 @@ class Cluster:
     #: activity → places that stand for the boundary events waiting with it
     beside: dict[int, int] = field(default_factory=dict)
 
-    def taken(self, marking: int) -> int:
-        """Return the places the tokens leave."""
-        return self.take & marking | self.disarm
+    def rest(self, marking: int, option: Option) -> int:
+        """Return the tokens that stay where they are when one thing happens."""
+        return marking & ~(option.beside or self.take | self.disarm)
 
     def is_open(self, marking: int) -> bool:
         """Tell whether the tokens that lie in the marking may act."""
@@ -184,7 +185,7 @@ class Net:
                     self.on[flow] = self._place(node)
             elif node.host is None and not node.is_start:
                 self.at[node] = self._place(node)
-            if node.kind in _SCOPES:
+            if node.kind in SCOPES:
                 self.waiting[node] = self._place(node)
             if not node.outgoing and not node.is_event_sub_process:
                 self.ended[node] = self._place(node)
@@ -211,7 +212,7 @@ class Net:
         elif node.kind == "eventBasedGateway":
             options = [self._event(flow) for flow in node.outgoing]
             yield Cluster(node, rank, self.at[node], options, at_once=False)
-        elif node.kind in _SCOPES:
+        elif node.kind in SCOPES:
             yield from self._scope(node, rank)
         else:
             if node.kind == "complexGateway":
@@ -451,15 +452,11 @@ def trigger_of(event_sub_process: Node) -> Node | None:
 
 def code_of(event: Node, kind: str) -> str | None:
     """Return the code that an error or escalation event names; None for any, or one that is calculated."""
-    definition = event.definition(kind)
-    reference = "" if definition is None else definition.get(f"{kind}Ref", "").rpartition(":")[2]
-    if not reference:
-        return None
-    for declared in definition.getroottree().getroot().iterchildren(f"{{*}}{kind}"):
-        if declared.get("id") == reference:
-            code = declared.get(f"{kind}Code") or (reference if kind == "escalation" else None)
-            return None if code is not None and code.startswith("=") else code
-    return reference if kind == "escalation" else None
+    reference, declared = _meant(event, kind)
+    if declared is not None:
+        code = declared.get(f"{kind}Code") or (reference if kind == "escalation" else None)
+        return None if code is not None and code.startswith("=") else code
+    return reference if reference and kind == "escalation" else None
 
 
 def hears(event: Node, kind: str, thrown: Iterable[str | None]) -> bool:
@@ -492,12 +489,16 @@ def is_called(event: Node, thrown: Iterable[tuple[str, str | None]]) -> bool:
 
 def name_of(node: Node, kind: str) -> str:
     """Return the name of the signal or message that an element throws or waits for; "" when it names none."""
+    reference, declared = _meant(node, kind)
+    return (declared.get("name") if declared is not None else None) or reference
+
+
+def _meant(node: Node, kind: str) -> tuple[str, etree._Element | None]:
+    """Return what an event, or a task, refers to: the reference, "" for none, and what is declared under it."""
     definition = node.definition(kind)
     reference = (node.element if definition is None else definition).get(f"{kind}Ref", "").rpartition(":")[2]
-    for declared in node.element.getroottree().getroot().iterchildren(f"{{*}}{kind}"):
-        if reference and declared.get("id") == reference:
-            return declared.get("name") or reference
-    return reference
+    declared = node.element.getroottree().getroot().iterchildren(f"{{*}}{kind}") if reference else ()
+    return reference, next((each for each in declared if each.get("id") == reference), None)
 
 
 def bits(marking: int) -> Iterator[int]:

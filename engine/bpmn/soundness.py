@@ -116,11 +116,14 @@ class Prover:
                 outcomes[node] = self._called(node)
         explored = self._told_apart(Net(graph, outcomes, layers))
         flaws = list(explored.flaws())
+        dead = self._handle(explored, {node: inner[node].outcomes for node in handlers})
+        never = {flaw.node for flaw in dead}
         for node in inner:
             way = () if node in handlers else explored.way_into(node)
             # What is wrong inside does not matter where nothing ever leads to.
-            flaws += [] if way is None else [_seen_from((*way, node.id), flaw) for flaw in inner[node].flaws]
-        flaws += self._handle(explored, {node: inner[node].outcomes for node in handlers})
+            if way is not None and node not in never:
+                flaws += [_seen_from((*way, node.id), flaw) for flaw in inner[node].flaws]
+        flaws += dead
         return Proof(flaws, explored.outcomes(), explored.size + sum(proof.markings for proof in inner.values()))
 
     @staticmethod
@@ -543,12 +546,18 @@ class Exploration:
                 if state not in ending:
                     ending.add(state)
                     ahead.append(state)
-        lost = next((state for state in self.origin if state not in ending and state in self.after), None)
-        if lost is not None:
+        for lost in (state for state in self.origin if state not in ending and state in self.after):
             path, nodes = self._round(lost)
+            if self.net.is_called_off_from_outside and any(self._waits(node) for node in nodes):
+                # Done again and again until something calls it off.
+                continue
             # A person's step says more than a gateway.
             first = min(nodes, key=lambda node: node.kind.endswith("Gateway"), default=None)
             yield Flaw("livelock", first, self.net.graph.scope, self._way(lost) + path, nodes)
+            return
+
+    def _waits(self, node: Node) -> bool:
+        return self.net.outcomes.get(node, Outcomes()).waits if node.kind in SCOPES else not is_at_once(node)
 
     def _round(self, state: State) -> tuple[tuple[str, ...], tuple[Node, ...]]:
         """Return one way from a state back into one that was seen, the circle for the eye, and its nodes."""

@@ -160,6 +160,13 @@ class Net:
         self.kills = any(option.kills for cluster in self.clusters for option in cluster.options)
         self.inclusive = [cluster for cluster in self.clusters if cluster.reach]
 
+    @property
+    def is_called_off_from_outside(self) -> bool:
+        """Tell whether something outside may call the scope off while it waits."""
+        return any(
+            event.interrupts and _FROM_OUTSIDE.intersection(event.events) for layer in self._around for event in layer
+        )
+
     def begins(self) -> list[Option]:
         """Return the ways in which the scope may begin."""
         found = []

@@ -122,6 +122,10 @@ class Token(Task):
                 continue
             if task._state & OPEN:
                 task.workflow.top_workflow.note_cancelled(task)
+                # Instances are open below what repeats them; to drop one would leave what is inside it open.
+                for child in task.children:
+                    if child._state & OPEN:
+                        child.cancel()
             task._set_state(TaskState.CANCELLED)
             task._drop_children()
             task.task_spec._on_cancel(task)

@@ -40,7 +40,9 @@ class Walk:
             gateway
             for spec in (definition.spec, *definition.called.values())
             for gateway in choices
-            if gateway in spec.task_specs and type(spec.task_specs[gateway]).__name__ == "InclusiveGateway"
+            # Behind a task whose own flows have conditions one is made.
+            for name in (gateway, f"{gateway}.Split")
+            if name in spec.task_specs and type(spec.task_specs[name]).__name__ == "InclusiveGateway"
         }
         self.workflow: Workflow | None = None
         try:
@@ -137,7 +139,7 @@ class Walk:
         passed = self.passed[element]
         for _ in range(MOST_STEPS):
             offered = [] if self.over else [action for action in self.actions() if action[0] in inside]
-            if not offered or self.passed[element] > passed:
+            if not offered or (self.passed[element] > passed and element not in self.repeated):
                 return
             self.act(*self.random.choice(offered))
 

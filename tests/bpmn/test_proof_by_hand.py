@@ -316,6 +316,21 @@ SOUND = {
         end e
         s -> b -> e
         heard -> e""",
+    "work that goes on until it is called off": """
+        start s
+        sub b {
+            start bs
+            xor y
+            xor x
+            task t
+            end be
+            bs -> y -> be
+            y -> x -> t -> x
+        }
+        on:message k @b
+        end e
+        s -> b -> e
+        k -> e""",
     "a transaction that may be cancelled": """
         start s
         transaction b {
@@ -482,6 +497,25 @@ UNSOUND = {
         s -> b -> v -> e""",
         {("terminate-kills-parallel-branch", "z")},
     ),
+    "a circle in which nobody has anything to do": (
+        """
+        start s
+        sub b {
+            start bs
+            task t
+            xor y
+            xor x
+            service v
+            end be
+            bs -> t -> y -> x -> v -> x
+            y -> be
+        }
+        on:message k @b
+        end e
+        s -> b -> e
+        k -> e""",
+        {("livelock", "v")},
+    ),
     "a join of instances and what calls them off": (
         """
         start s
@@ -624,6 +658,28 @@ def test_a_part_over_an_empty_list_is_over_though_it_can_only_fail():
     assert walk.passed["e"] == 1
 
 
+@pytest.mark.parametrize("order", ["2x", "2>"])
+def test_what_is_open_inside_an_instance_is_called_off_with_it(order: str):
+    sketch = Sketch(f"""
+        start s
+        sub b {order} {{
+            start bs
+            task t
+            end be
+            bs -> t -> be
+        }}
+        on:message k @b
+        task u
+        end e
+        s -> b -> e
+        k -> u -> e""")
+    walks = [walk for walk in sketch.walks() if walk.passed["k"]]
+    assert walks
+    for walk in walks:
+        assert (gone_wrong(walk), walk.finished) == ("", True)
+        assert walk.passed["bs"] == walk.passed["t"] + walk.cancelled.count("t")
+
+
 def test_an_event_that_comes_twice_at_once_happens_twice():
     (text,) = [text for name, (text, _) in UNSOUND.items() if name.endswith("comes twice")]
     (walk,) = Sketch(text.replace("heard -> j", "heard -> e")).walks()
@@ -647,3 +703,20 @@ def gone_wrong(walk: EveryWalk) -> str:
     if walk.failed:
         return str(walk.failed)
     return f"open twice: {walk.twice}" if walk.twice else ""
+
+
+def test_what_is_wrong_where_nothing_ever_begins_is_not_told():
+    sketch = Sketch("""
+        start s
+        end e
+        s -> e
+        handler h {
+            start:message hs
+            xor x
+            task t
+            and a
+            end he
+            hs -> x -> a -> he
+            x -> t -> a
+        }""")
+    assert told(sketch.prove().flaws) == {("dead-activity", "h")}

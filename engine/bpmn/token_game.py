@@ -435,6 +435,11 @@ def is_at_once(node: Node) -> bool:
     return node.kind in _AT_ONCE or plain_catch
 
 
+def is_repeated(node: Node) -> bool:
+    """Tell whether an activity has several instances, side by side or one after the other."""
+    return node.element.find(f"{{{BPMN}}}multiInstanceLoopCharacteristics") is not None
+
+
 def may_be_skipped(node: Node) -> bool:
     """Tell whether an activity that is repeated may be repeated not even once: over an empty list, say."""
     loop = node.element.find(f"{{{BPMN}}}standardLoopCharacteristics")

@@ -720,3 +720,23 @@ def test_what_is_wrong_where_nothing_ever_begins_is_not_told():
             x -> t -> a
         }""")
     assert told(sketch.prove().flaws) == {("dead-activity", "h")}
+
+
+@pytest.mark.parametrize(
+    ("ways", "heard"),
+    [
+        ("s -> t -> up -> c -> e", False),
+        ("s -> c -> t -> up -> e", False),
+        ("s -> x -> t -> up -> e\nx -> c -> e", False),
+        ("s -> a -> t -> up -> e\na -> c -> e", True),
+        ("s -> t -> c -> e\nk -> u -> up -> e", True),
+    ],
+)
+def test_a_signal_is_heard_only_where_the_flow_waits_while_it_is_thrown(ways: str, heard: bool):
+    nodes = "start s\ntask t\nthrow:signal=S up\ncatch:signal=S c\nend e"
+    more = {"x ->": "xor x", "a ->": "and a", "k ->": "on:message k @t beside\ntask u"}
+    nodes += "".join(f"\n{node}" for way, node in more.items() if way in ways)
+    sketch = Sketch(f"{nodes}\n{ways}")
+    said = [each.element for each in lint(sketch.package, World({}, {}, {}, {})) if each.rule == "signal-unmatched"]
+    assert said == ([] if heard else ["c"])
+    assert any(walk.passed["c"] for walk in sketch.walks()) is heard

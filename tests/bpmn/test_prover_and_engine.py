@@ -90,7 +90,8 @@ def out_of_reach(definition: Definition, made: RandomProcess, flaw: Flaw) -> boo
         walk.follow(flaw.path)
     # Flows are called <source>_<target>.
     started = [id for id in flaw.path if id.startswith("start") and "_" not in id]
-    return bool(started) and not any(started[-1] in walk.passed for walk in walks)
+    left = [id for id in flaw.path if id in made.inside and flaw.node.id not in made.inside[id]]
+    return bool(started) and not any(all(id in walk.passed for id in (started[-1], *left)) for walk in walks)
 
 
 def _shows(walk: Walk, flaw: Flaw) -> bool:

@@ -14,6 +14,8 @@ _B = f"{{{BPMN}}}"
 _TAGS = {_B + name: name for name in FLOW_NODES}
 _FLOW = _B + "sequenceFlow"
 SUB_PROCESSES = ("subProcess", "transaction", "adHocSubProcess")
+#: steps with more steps inside
+SCOPES = (*SUB_PROCESSES, "callActivity")
 
 
 @dataclass(eq=False, slots=True)
@@ -39,8 +41,9 @@ class Node:
 
     @property
     def interrupts(self) -> bool:
-        """Of a boundary event: it calls off what it hangs on."""
-        return self.element.get("cancelActivity", "true") != "false"
+        """Of a boundary event: it calls off what it hangs on; of the start of an event sub-process: what is around."""
+        said = self.element.get("isInterrupting" if self.is_start else "cancelActivity", "true")
+        return said.strip() not in ("false", "0")
 
     @property
     def is_start(self) -> bool:

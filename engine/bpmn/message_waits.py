@@ -1,15 +1,12 @@
-"""Messages that a process sends to itself or to what is drawn beside it, and waits that they never end."""
+"""Messages and signals that a process sends to itself or to what is drawn beside it, and waits they never end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lxml import etree
-
-from engine.bpmn.document import BPMN
+from engine.bpmn.token_game import is_repeated, name_of, trigger_of
 from engine.bpmn.unfolding import Reached, Step, Unfolding
 
-_B = f"{{{BPMN}}}"
 _SENDING = ("intermediateThrowEvent", "endEvent", "sendTask")
 _WAITING = ("intermediateCatchEvent", "receiveTask")
 
@@ -25,10 +22,10 @@ def never_answered(main: Unfolding, beside: Mapping[str, Unfolding]) -> Iterator
     sends: dict[Step, str] = {}
     waits: dict[Step, str] = {}
     for step in (step for part in parts for step in part.steps):
-        name = _message_of(step)
+        name = name_of(step.node, "message")
         if name and step.node.kind in _SENDING:
             sends[step] = name
-        elif name and step.node.kind in _WAITING:
+        elif name and step.node.kind in _WAITING and not step.enters:
             waits[step] = name
     missing = set(sends.values())
     while True:
@@ -42,22 +39,47 @@ def never_answered(main: Unfolding, beside: Mapping[str, Unfolding]) -> Iterator
         for each in reached:
             before = next((other for other in each if step in other.ahead and _must_wait(other, barred)), None)
             if before is not None:
-                yield step, {**each, step: before}
+                yield step, {**each, step: each[before] if before.node is step.node else before}
+
+
+def never_heard(main: Unfolding) -> Iterator[Step]:
+    """Yield each step that waits for a signal which is thrown, but never while the flow waits there.
+
+    A signal is not kept: it is heard only by what waits when it is thrown, so the two must be on ways that run side by
+    side.
+    """
+    waits = [step for step in main.steps if _hears_a_signal(step) and not step.enters]
+    if not waits:
+        return
+    throws = [step for step in main.steps if step.node.kind in _SENDING and name_of(step.node, "signal")]
+    together = [main.reached([step]) for step in main.steps if _runs_side_by_side(step)]
+    if len(main.first) > 1:
+        together.append(main.reached())
+    for wait in waits:
+        heard = [step for step in throws if name_of(step.node, "signal") == name_of(wait.node, "signal")]
+        if heard and not any(wait in each and any(step in each for step in heard) for each in together):
+            yield wait
+
+
+def _hears_a_signal(step: Step) -> bool:
+    """Tell whether the flow waits for a signal, and for nothing else."""
+    alone = all(flow.source.kind != "eventBasedGateway" for flow in step.node.incoming)
+    return step.node.kind == "intermediateCatchEvent" and step.node.events == ("signal",) and alone
+
+
+def _runs_side_by_side(step: Step) -> bool:
+    """Tell whether several ways may go on from a step at the same time."""
+    node = step.node
+    splits = len(node.outgoing) > 1 and node.kind not in ("exclusiveGateway", "eventBasedGateway")
+    beside = any(not each.node.interrupts for each in step.ahead if each.node.host is not None)
+    return splits or beside or is_repeated(node) or any(_begins_beside(each) for each in step.ahead)
+
+
+def _begins_beside(step: Step) -> bool:
+    start = trigger_of(step.node) if step.node.is_event_sub_process else None
+    return start is not None and not start.interrupts
 
 
 def _must_wait(before: Step, barred: set[Step]) -> bool:
     """Tell whether nothing else can happen where the flow waits."""
     return before.node.kind != "eventBasedGateway" or all(step in barred for step in before.ahead)
-
-
-def _message_of(step: Step) -> str:
-    """Return the name of the message that an element sends or waits for."""
-    element = step.node.element
-    definition = element.find(f"{_B}messageEventDefinition")
-    reference = (element if definition is None else definition).get("messageRef", "").rpartition(":")[2]
-    return _names(element).get(reference, "") if reference else ""
-
-
-def _names(element: etree._Element) -> dict[str, str]:
-    root = element.getroottree().getroot()
-    return {message.get("id", ""): message.get("name", "") for message in root.iterchildren(f"{_B}message")}

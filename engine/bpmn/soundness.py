@@ -8,15 +8,28 @@ sets): what can hang, hangs in that order too.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lxml import etree
 
 from engine.bpmn.feasibility import Feasibility, Sources
-from engine.bpmn.flow_graph import SUB_PROCESSES, FlowGraph, Node
+from engine.bpmn.flow_graph import SCOPES, FlowGraph, Node
 from engine.bpmn.gateway_gaps import Gap
-from engine.bpmn.token_game import Cluster, Net, Option, Outcomes, bits, catches, code_of, hears, is_at_once, trigger_of
+from engine.bpmn.token_game import (
+    Cluster,
+    Layers,
+    Net,
+    Option,
+    Outcomes,
+    bits,
+    catches,
+    hears,
+    is_at_once,
+    is_called,
+    thrown_by,
+    trigger_of,
+)
 
 #: markings looked at in one scope before the answer is "not proved"
 MAX_MARKINGS = 8_000
@@ -38,7 +51,7 @@ class Flaw:
     scope: etree._Element
     #: ids of the nodes and flows passed, from the start of the process that is drawn in the same diagram
     path: tuple[str, ...] = ()
-    #: other nodes concerned: what is missing at a join, what is called off
+    #: other nodes concerned: what is missing at a join, what is called off, what calls off before its turn comes
     others: tuple[Node, ...] = ()
     #: the data that lead there
     gap: Gap | None = None
@@ -75,34 +88,42 @@ class Prover:
         self._proofs: dict[etree._Element, Proof] = {}
         self._under_way: set[etree._Element] = set()
 
-    def prove(self, scope: etree._Element, boundary: Sequence[Node] = ()) -> Proof:
+    def prove(self, scope: etree._Element, around: Layers = ()) -> Proof:
         """Explore a process or sub-process and all that it needs.
 
-        :param boundary: the events that hang on a sub-process
+        :param around: what hears of what is thrown in a sub-process and leaves it
         """
         known = self._proofs.get(scope)
         if known is None:
             self._under_way.add(scope)
-            known = self._proofs[scope] = self._explored(FlowGraph(scope), boundary)
+            known = self._proofs[scope] = self._explored(FlowGraph(scope), around)
             self._under_way.discard(scope)
         return known
 
-    def _explored(self, graph: FlowGraph, boundary: Sequence[Node]) -> Proof:
+    def _explored(self, graph: FlowGraph, around: Layers) -> Proof:
+        handlers = [node for node in graph.inner if node.is_event_sub_process]
+        starts = tuple(start for node in handlers if (start := trigger_of(node)) is not None)
+        layers = (starts, *around) if starts else around
         inner = {
-            node: self.prove(node.element, node.attached) for node in graph.inner if node.kind != "adHocSubProcess"
+            # What leaves an event sub-process is not heard by those beside it.
+            node: self.prove(node.element, around if node in handlers else _with_boundary(node, layers))
+            for node in graph.inner
+            if node.kind != "adHocSubProcess"
         }
         outcomes = {node: proof.outcomes for node, proof in inner.items() if not node.is_event_sub_process}
         for node in graph.nodes:
             if node.kind == "callActivity":
                 outcomes[node] = self._called(node)
-        explored = self._told_apart(Net(graph, outcomes, boundary))
+        explored = self._told_apart(Net(graph, outcomes, layers))
         flaws = list(explored.flaws())
-        handlers = [node for node in inner if node.is_event_sub_process]
+        dead = self._handle(explored, {node: inner[node].outcomes for node in handlers})
+        never = {flaw.node for flaw in dead}
         for node in inner:
             way = () if node in handlers else explored.way_into(node)
             # What is wrong inside does not matter where nothing ever leads to.
-            flaws += [] if way is None else [_seen_from((*way, node.id), flaw) for flaw in inner[node].flaws]
-        flaws += self._handle(explored, {node: inner[node].outcomes for node in handlers})
+            if way is not None and node not in never:
+                flaws += [_seen_from((*way, node.id), flaw) for flaw in inner[node].flaws]
+        flaws += dead
         return Proof(flaws, explored.outcomes(), explored.size + sum(proof.markings for proof in inner.values()))
 
     @staticmethod
@@ -112,11 +133,13 @@ class Prover:
         if not handlers:
             return dead
         thrown = {"error": explored.errors, "escalation": explored.escalations()}
+        broadcasts = explored.broadcasts()
         waits = explored.outcomes().waits
         for node, known in handlers.items():
             trigger = trigger_of(node)
             kind = next((kind for kind in thrown if trigger is not None and kind in trigger.events), "")
-            if trigger is None or (hears(trigger, kind, thrown[kind]) if kind else waits):
+            happens = trigger is None or (hears(trigger, kind, thrown[kind]) if kind else waits)
+            if happens or is_called(trigger, broadcasts):
                 explored.handlers.append((trigger, known))
             else:
                 dead.append(Flaw("dead-activity", node, explored.net.graph.scope))
@@ -143,6 +166,10 @@ class Prover:
         if process is None or process in self._under_way:
             return Outcomes(errors=frozenset([None]), escalations=frozenset([None]))
         return self.prove(process).outcomes
+
+
+def _with_boundary(node: Node, layers: Layers) -> Layers:
+    return (tuple(node.attached), *layers) if node.attached else layers
 
 
 def _seen_from(way: tuple[str, ...], flaw: Flaw) -> Flaw:
@@ -291,12 +318,9 @@ class Exploration:
         marking, before = state
         new = False
         for option in cluster.options:
-            if option.beside:
-                if not marking & option.beside:
-                    continue
-                rest = marking & ~option.beside
-            else:
-                rest = marking & ~cluster.taken(marking)
+            if option.beside and not marking & option.beside:
+                continue
+            rest = cluster.rest(marking, option)
             known = self.feasibility.after(option, before) if self.feasibility else before
             if known is None:
                 continue
@@ -345,13 +369,13 @@ class Exploration:
         ended = any(self._origin(state).kills == "terminate" for state in self.over)
         completes = ends or ended or bool(self.twice) or not self.complete or not self.net.graph.nodes
         handled = [known for _, known in self.handlers]
-        completes = completes or bool(self.errors) and any(known.completes for known in handled)
+        completes = completes or any(known.completes for start, known in self.handlers if start and start.interrupts)
         graph, known = self.net.graph, self.net.outcomes
         waiting = {
             node
             for node in graph.nodes
             if node.host is not None
-            or not (known.get(node, Outcomes()).at_once if node.kind in _SCOPES else is_at_once(node))
+            or not (known.get(node, Outcomes()).at_once if node.kind in SCOPES else is_at_once(node))
         }
         quick = set()
         ahead = [start for entry in graph.entries() for start in entry]
@@ -359,27 +383,30 @@ class Exploration:
             node = ahead.pop()
             if node not in quick and node not in waiting:
                 quick.add(node)
-                ahead.extend(flow.target for flow in node.outgoing)
-        at_once = any(not node.outgoing for node in quick)
+                ahead.extend(flow.target for flow in node.outgoing if node not in self.net.calling_off)
+        at_once = any(not node.outgoing or node in self.net.calling_off for node in quick)
         waits = any(node in self.passed for node in waiting) or any(known[n].waits for n in known if n in self.passed)
         waits = waits or any(known.waits for known in handled)
         errors = self._uncaught("error", self.errors).union(*(known.errors for known in handled))
         escalations = self._uncaught("escalation", self.escalations())
         escalations = escalations.union(*(known.escalations for known in handled))
-        return Outcomes(completes, at_once, waits or not at_once, errors, escalations, self.cancels)
+        broadcasts = self.broadcasts().union(*(known.broadcasts for known in handled))
+        return Outcomes(completes, at_once, waits or not at_once, errors, escalations, self.cancels, broadcasts)
 
     def escalations(self) -> frozenset[str | None]:
         """Return the codes of what is thrown in the scope, or in one inside it whose boundary does not catch it."""
-        thrown = {
-            code_of(node, "escalation")
-            for node in self.passed
-            if "escalation" in node.events and node.kind in ("endEvent", "intermediateThrowEvent")
-        }
+        thrown = {code for node in self.passed for kind, code in thrown_by(node) if kind == "escalation"}
         for node, known in self.net.outcomes.items():
             for code in known.escalations if self._is_reached(node) else ():
                 if not any(catches(event, "escalation", code) for event in node.attached):
                     thrown.add(code)
         return frozenset(thrown)
+
+    def broadcasts(self) -> frozenset[tuple[str, str | None]]:
+        """Return kind and name of the signals and messages that are thrown in the scope or inside it."""
+        thrown = {each for node in self.passed for each in thrown_by(node) if each[0] != "escalation"}
+        reached = (known.broadcasts for node, known in self.net.outcomes.items() if self._is_reached(node))
+        return frozenset(thrown.union(*reached))
 
     def _uncaught(self, kind: str, thrown: frozenset[str | None]) -> frozenset[str | None]:
         starts = [start for start, _ in self.handlers if start is not None]
@@ -419,7 +446,8 @@ class Exploration:
         else:
             found += self._circles()
             if not found and not any(place & state[0] for state in self.after for place in [self.net.stuck]):
-                found += [Flaw("dead-activity", node, scope) for node in self.net.graph.nodes if self._is_dead(node)]
+                dead = [node for node in self.net.graph.nodes if self._is_dead(node)]
+                found += [Flaw("dead-activity", node, scope, others=self._calling_off_before(node)) for node in dead]
         yield from found
         yield from self._no_way_out()
         yield from self._called_off()
@@ -432,11 +460,18 @@ class Exploration:
         if "compensate" in node.events:
             return False
         before = [flow.source for flow in node.incoming] + ([node.host] if node.host is not None else [])
+        if node.kind == "endEvent" and len(self._calling_off_before(node)) == len(before):
+            # Behind a throw there must be something, and nothing comes of it.
+            return False
         return not self._is_reached(node) and any(self._is_reached(each) for each in before)
+
+    def _calling_off_before(self, node: Node) -> tuple[Node, ...]:
+        """Return what comes right before a node and calls the scope off by what it throws."""
+        return tuple(flow.source for flow in node.incoming if flow.source in self.net.calling_off)
 
     def _is_reached(self, node: Node) -> bool:
         """Tell whether a node is passed; a sub-process or call that never comes back is at least entered."""
-        return node in self.passed or (node.kind in _SCOPES and self.way_into(node) is not None)
+        return node in self.passed or (node.kind in SCOPES and self.way_into(node) is not None)
 
     def _two_tokens(self) -> Iterator[Flaw]:
         for before, option, places in self.twice:
@@ -462,11 +497,8 @@ class Exploration:
 
     def _after(self, marking: int, option: Option) -> int:
         """Return where tokens lie when something has happened."""
-        taken = option.beside
-        if not taken:
-            fired = (c for c in self._open(marking) if any(each is option for each in c.options))
-            taken = next((cluster.taken(marking) for cluster in fired), 0)
-        return marking & ~taken | option.gain
+        fired = next((each for each in self._open(marking) if any(option is one for one in each.options)), None)
+        return (marking if fired is None else fired.rest(marking, option)) | option.gain
 
     def _dead_ends(self) -> Iterator[Flaw]:
         for state in self.dead:
@@ -514,12 +546,18 @@ class Exploration:
                 if state not in ending:
                     ending.add(state)
                     ahead.append(state)
-        lost = next((state for state in self.origin if state not in ending and state in self.after), None)
-        if lost is not None:
+        for lost in (state for state in self.origin if state not in ending and state in self.after):
             path, nodes = self._round(lost)
+            if self.net.is_called_off_from_outside and any(self._waits(node) for node in nodes):
+                # Done again and again until something calls it off.
+                continue
             # A person's step says more than a gateway.
             first = min(nodes, key=lambda node: node.kind.endswith("Gateway"), default=None)
             yield Flaw("livelock", first, self.net.graph.scope, self._way(lost) + path, nodes)
+            return
+
+    def _waits(self, node: Node) -> bool:
+        return self.net.outcomes.get(node, Outcomes()).waits if node.kind in SCOPES else not is_at_once(node)
 
     def _round(self, state: State) -> tuple[tuple[str, ...], tuple[Node, ...]]:
         """Return one way from a state back into one that was seen, the circle for the eye, and its nodes."""
@@ -539,8 +577,7 @@ class Exploration:
         marking = state[0]
         for cluster in self._open(marking):
             for option in cluster.options:
-                rest = marking & ~(option.beside or cluster.taken(marking))
-                if not option.kills and (rest | option.gain) == following[0]:
+                if not option.kills and (cluster.rest(marking, option) | option.gain) == following[0]:
                     return option
         raise LookupError("the markings do not follow each other")
 
@@ -551,5 +588,4 @@ class Exploration:
             yield Flaw("terminate-kills-parallel-branch", option.nodes[-1], self.net.graph.scope, way, tuple(nodes))
 
 
-_SCOPES = (*SUB_PROCESSES, "callActivity")
 _rank: Callable[[Cluster], int] = lambda cluster: cluster.rank  # noqa: E731

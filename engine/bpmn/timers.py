@@ -102,6 +102,12 @@ def next_due(waiting: list[Task]) -> datetime | None:
     return min(moments, default=None)
 
 
+def happened_at(task: Task) -> datetime:
+    """Return when an event has happened: a timer when it was due, everything else now."""
+    timers = _timers_in(task.task_spec.event_definition)
+    return min((timer.fires_at(task) for timer in timers), default=None) or task.workflow.script_engine.now()
+
+
 def provisional(waiting: list[Task]) -> list[tuple[date, Timer, Task]]:
     """Return the waits that were counted beyond the published calendar, with their last days."""
     counted = ((timer.provisional_day(task), timer, task) for task in waiting for timer in _timers_of(task))

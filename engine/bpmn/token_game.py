@@ -7,11 +7,14 @@ anybody or anything outside may act. Choices are free: the conditions of flows d
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import NamedTuple
 
-from engine.bpmn.flow_graph import SUB_PROCESSES, Flow, FlowGraph, Node
+from lxml import etree
+
+from engine.bpmn.document import BPMN
+from engine.bpmn.flow_graph import SCOPES, Flow, FlowGraph, Node
 
 #: what the engine does at once; everything else waits for a person, a message or the time
 _AT_ONCE = frozenset(
@@ -19,7 +22,6 @@ _AT_ONCE = frozenset(
     "inclusiveGateway parallelGateway complexGateway".split()
 )
 _JOINS = ("parallelGateway", "inclusiveGateway")
-_SCOPES = (*SUB_PROCESSES, "callActivity")
 #: boundary events that something outside makes happen while the activity waits
 _FROM_OUTSIDE = {"message", "timer", "signal", "conditional"}
 #: ends that call off everything else in their scope
@@ -41,6 +43,13 @@ class Outcomes:
     #: codes of the escalations that nothing inside catches; None where the code is unknown
     escalations: frozenset[str | None] = frozenset()
     cancels: bool = False
+    #: kind and name of the signals and messages that are thrown inside: all around hears them
+    broadcasts: frozenset[tuple[str, str]] = frozenset()
+
+
+#: the events that may hear what is thrown in a scope, the innermost first: the starts of its own event sub-processes,
+#: the boundary events of the sub-process that it is, then the same of the scope around it
+Layers = tuple[tuple[Node, ...], ...]
 
 
 class Option(NamedTuple):
@@ -56,7 +65,7 @@ class Option(NamedTuple):
     nodes: tuple[Node, ...]
     #: the flows chosen at an exclusive or inclusive gateway
     flows: tuple[Flow, ...] = ()
-    #: terminate, error, cancel or escalation: everything else in the scope is called off
+    #: terminate, error, cancel, escalation, signal or message: everything else in the scope is called off
     kills: str = ""
     #: of an error: its code, None when it is calculated or unknown
     code: str | None = None
@@ -84,9 +93,9 @@ class Cluster:
     #: activity → places that stand for the boundary events waiting with it
     beside: dict[int, int] = field(default_factory=dict)
 
-    def taken(self, marking: int) -> int:
-        """Return the places the tokens leave."""
-        return self.take & marking | self.disarm
+    def rest(self, marking: int, option: Option) -> int:
+        """Return the tokens that stay where they are when one thing happens."""
+        return marking & ~(option.beside or self.take | self.disarm)
 
     def is_open(self, marking: int) -> bool:
         """Tell whether the tokens that lie in the marking may act."""
@@ -118,14 +127,13 @@ class Cluster:
 class Net:
     """The places and clusters of one scope."""
 
-    def __init__(self, graph: FlowGraph, outcomes: dict[Node, Outcomes], boundary: Sequence[Node] = ()) -> None:
+    def __init__(self, graph: FlowGraph, outcomes: dict[Node, Outcomes], around: Layers = ()) -> None:
         self.graph = graph
         self.outcomes = outcomes
-        #: events that call the scope off when an escalation leaves it
-        self._calling_off = [event for event in boundary if event.interrupts and "escalation" in event.events]
-        inner = (node for node in graph.inner if node.is_event_sub_process) if self._calling_off else ()
-        #: starts of the event sub-processes, which hear of it first
-        self._first = [start for node in inner if (start := trigger_of(node)) is not None]
+        #: what hears of what is thrown here
+        self._around = around
+        #: what throws something that calls the scope off
+        self.calling_off: set[Node] = set()
         self._rank = graph.ranks()
         self._next = 1
         #: place → what it stands for
@@ -152,6 +160,13 @@ class Net:
         self.kills = any(option.kills for cluster in self.clusters for option in cluster.options)
         self.inclusive = [cluster for cluster in self.clusters if cluster.reach]
 
+    @property
+    def is_called_off_from_outside(self) -> bool:
+        """Tell whether something outside may call the scope off while it waits."""
+        return any(
+            event.interrupts and _FROM_OUTSIDE.intersection(event.events) for layer in self._around for event in layer
+        )
+
     def begins(self) -> list[Option]:
         """Return the ways in which the scope may begin."""
         found = []
@@ -177,7 +192,7 @@ class Net:
                     self.on[flow] = self._place(node)
             elif node.host is None and not node.is_start:
                 self.at[node] = self._place(node)
-            if node.kind in _SCOPES:
+            if node.kind in SCOPES:
                 self.waiting[node] = self._place(node)
             if not node.outgoing and not node.is_event_sub_process:
                 self.ended[node] = self._place(node)
@@ -204,7 +219,7 @@ class Net:
         elif node.kind == "eventBasedGateway":
             options = [self._event(flow) for flow in node.outgoing]
             yield Cluster(node, rank, self.at[node], options, at_once=False)
-        elif node.kind in _SCOPES:
+        elif node.kind in SCOPES:
             yield from self._scope(node, rank)
         else:
             if node.kind == "complexGateway":
@@ -244,10 +259,13 @@ class Net:
     def _scope(self, node: Node, rank: int) -> Iterator[Cluster]:
         """A sub-process or call: over at once, or after a wait in which its boundary events may happen."""
         known = self.outcomes.get(node, Outcomes())
-        over = [*self._errors(node, known)]
+        if may_be_skipped(node):
+            known = replace(known, completes=True, at_once=True)
+        over = [*self._errors(node, known), *self._passed_on(node, known)]
         if known.completes:
             over += self._leaving(node)
         heard = [event for event in node.attached if hears(event, "escalation", known.escalations)]
+        heard += [event for event in node.attached if event not in heard and is_called(event, known.broadcasts)]
         entered = self.at[node]
         first = Cluster(node, rank, entered, self._escalated(over, heard) if known.at_once else [])
         first.disarm = self._armed_on(node)
@@ -256,7 +274,7 @@ class Net:
             # The boundary events stay armed: only what is over disarms them.
             first.options.append(self._option((), (), [self.waiting[node]], keeps=first.disarm))
             yield self._activity(node, rank, self.waiting[node], over, at_once=False, heard=heard)
-        if not over:
+        if not over and not any(event.interrupts for event in heard):
             self.stuck |= self.waiting[node] | entered
 
     def _escalated(self, over: list[Option], heard: list[Node]) -> list[Option]:
@@ -303,21 +321,33 @@ class Net:
                     yield from self._leaving(event)
                 caught = caught or catches(event, "error", code)
             if not caught:
-                yield Option(0, 0, (node.id,) if node.id else (), (node,), kills="error", code=code)
+                yield _killing(node, "error", code)
         if known.cancels:
             for event in node.attached:
                 if "cancel" in event.events:
                     yield from self._leaving(event)
+
+    def _passed_on(self, node: Node, known: Outcomes) -> Iterator[Option]:
+        """Return how what is thrown inside a sub-process or call calls off this scope around it."""
+        for code in known.escalations:
+            caught = any(catches(event, "escalation", code) for event in node.attached)
+            if not caught and _calls_off(self._around, "escalation", code):
+                yield _killing(node, "escalation")
+                break
+        for kind, name in known.broadcasts:
+            if _calls_off(self._around, kind, name):
+                yield _killing(node, kind)
 
     # What follows a node.
 
     def _leaving(self, node: Node) -> list[Option]:
         """Return what may follow when a node is left."""
         for kind in _KILLING.intersection(node.events) if node.kind == "endEvent" else ():
-            code = code_of(node, "error") if kind == "error" else None
-            return [Option(0, 0, (node.id,) if node.id else (), (node,), kills=kind, code=code)]
-        if self._is_called_off_by(node):
-            return [Option(0, 0, (node.id,) if node.id else (), (node,), kills="escalation")]
+            return [_killing(node, kind, code_of(node, "error") if kind == "error" else None)]
+        for kind, said in thrown_by(node) if self._around else ():
+            if _calls_off(self._around, kind, said):
+                self.calling_off.add(node)
+                return [_killing(node, kind)]
         if len(node.outgoing) < 2:
             return [self._leave(node)]
         if node.kind in ("exclusiveGateway", "complexGateway"):
@@ -325,15 +355,6 @@ class Net:
         if node.kind == "inclusiveGateway" or any(flow.condition for flow in node.outgoing):
             return [self._leave(node, chosen) for chosen in self._answers(node)]
         return [self._leave(node)]
-
-    def _is_called_off_by(self, node: Node) -> bool:
-        """Tell whether an end calls off the whole scope; behind an event the engine does first what it does at once."""
-        if not self._calling_off or node.kind != "endEvent" or "escalation" not in node.events:
-            return False
-        code = code_of(node, "escalation")
-        if any(hears(start, "escalation", (code,)) for start in self._first):
-            return False
-        return any(catches(event, "escalation", code) for event in self._calling_off)
 
     def _answers(self, node: Node) -> Iterator[list[Flow]]:
         always = [f for f in node.outgoing if not f.condition and not f.default and node.kind != "inclusiveGateway"]
@@ -378,6 +399,28 @@ class Net:
         return Option(gain | keeps, twice, path, nodes, flows=flows)
 
 
+def _killing(node: Node, kind: str, code: str | None = None) -> Option:
+    return Option(0, 0, (node.id,) if node.id else (), (node,), kills=kind, code=code)
+
+
+def _calls_off(around: Layers, kind: str, said: str | None) -> bool:
+    """Tell whether what is thrown surely calls off the scope it is thrown in: the engine does so at once.
+
+    An escalation is caught by the innermost that hears it, a signal or message by all.
+    """
+    for layer in around:
+        if kind != "escalation":
+            if any(event.interrupts and len(event.events) == 1 and is_called(event, [(kind, said)]) for event in layer):
+                return True
+            continue
+        hearing = [event for event in layer if hears(event, kind, (said,))]
+        # One that names the code goes before one that catches any.
+        named = [event for event in hearing if said is not None and code_of(event, kind) == said]
+        if hearing:
+            return all(event.interrupts for event in named or hearing) and any(catches(e, kind, said) for e in hearing)
+    return False
+
+
 def _both(one: Option, other: Option) -> Option:
     """Return two things that happen together."""
     twice = one.twice | other.twice | (one.gain & other.gain)
@@ -392,6 +435,23 @@ def is_at_once(node: Node) -> bool:
     return node.kind in _AT_ONCE or plain_catch
 
 
+def is_repeated(node: Node) -> bool:
+    """Tell whether an activity has several instances, side by side or one after the other."""
+    return node.element.find(f"{{{BPMN}}}multiInstanceLoopCharacteristics") is not None
+
+
+def may_be_skipped(node: Node) -> bool:
+    """Tell whether an activity that is repeated may be repeated not even once: over an empty list, say."""
+    loop = node.element.find(f"{{{BPMN}}}standardLoopCharacteristics")
+    if loop is not None:
+        return loop.get("testBefore", "false").strip() in ("true", "1")
+    several = node.element.find(f"{{{BPMN}}}multiInstanceLoopCharacteristics")
+    if several is None:
+        return False
+    count = several.findtext(f"{{{BPMN}}}loopCardinality", "").strip().removeprefix("=")
+    return not count.isdecimal() or int(count) == 0
+
+
 def is_join(node: Node) -> bool:
     """Tell whether a node brings several flows together."""
     return node.kind in _JOINS and len(node.incoming) > 1
@@ -404,15 +464,11 @@ def trigger_of(event_sub_process: Node) -> Node | None:
 
 def code_of(event: Node, kind: str) -> str | None:
     """Return the code that an error or escalation event names; None for any, or one that is calculated."""
-    definition = event.definition(kind)
-    reference = "" if definition is None else definition.get(f"{kind}Ref", "").rpartition(":")[2]
-    if not reference:
-        return None
-    for declared in definition.getroottree().getroot().iterchildren(f"{{*}}{kind}"):
-        if declared.get("id") == reference:
-            code = declared.get(f"{kind}Code") or (reference if kind == "escalation" else None)
-            return None if code is not None and code.startswith("=") else code
-    return reference if kind == "escalation" else None
+    reference, declared = _meant(event, kind)
+    if declared is not None:
+        code = declared.get(f"{kind}Code") or (reference if kind == "escalation" else None)
+        return None if code is not None and code.startswith("=") else code
+    return reference if reference and kind == "escalation" else None
 
 
 def hears(event: Node, kind: str, thrown: Iterable[str | None]) -> bool:
@@ -424,6 +480,37 @@ def hears(event: Node, kind: str, thrown: Iterable[str | None]) -> bool:
 def catches(event: Node, kind: str, code: str | None) -> bool:
     """Tell whether an event surely catches an error or escalation of that code."""
     return kind in event.events and code_of(event, kind) in (None, code)
+
+
+def thrown_by(node: Node) -> Iterator[tuple[str, str | None]]:
+    """Return kind and code or name of the escalations, signals and messages that a node throws."""
+    if node.kind == "sendTask":
+        yield "message", name_of(node, "message")
+    elif node.kind in ("endEvent", "intermediateThrowEvent"):
+        for kind in node.events:
+            if kind == "escalation":
+                yield kind, code_of(node, kind)
+            elif kind in ("signal", "message"):
+                yield kind, name_of(node, kind)
+
+
+def is_called(event: Node, thrown: Iterable[tuple[str, str | None]]) -> bool:
+    """Tell whether an event is meant by one of the signals and messages that are thrown."""
+    return any(kind in event.events and name and name_of(event, kind) == name for kind, name in thrown)
+
+
+def name_of(node: Node, kind: str) -> str:
+    """Return the name of the signal or message that an element throws or waits for; "" when it names none."""
+    reference, declared = _meant(node, kind)
+    return (declared.get("name") if declared is not None else None) or reference
+
+
+def _meant(node: Node, kind: str) -> tuple[str, etree._Element | None]:
+    """Return what an event, or a task, refers to: the reference, "" for none, and what is declared under it."""
+    definition = node.definition(kind)
+    reference = (node.element if definition is None else definition).get(f"{kind}Ref", "").rpartition(":")[2]
+    declared = node.element.getroottree().getroot().iterchildren(f"{{*}}{kind}") if reference else ()
+    return reference, next((each for each in declared if each.get("id") == reference), None)
 
 
 def bits(marking: int) -> Iterator[int]:

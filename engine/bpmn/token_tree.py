@@ -21,9 +21,11 @@ from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.script_engine import StepFailed, element_of, kind_of, marks
 from engine.bpmn.task_data import json_copy, merged
-from engine.bpmn.timers import is_timer
+from engine.bpmn.timers import happened_at, is_timer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from SpiffWorkflow.specs.base import TaskSpec
 
     from engine.bpmn.definition import Definition
@@ -82,6 +84,8 @@ class Token(Task):
             self.last_state_change = time.time()
             self._state = value
             self.kept_row = None
+            if value == TaskState.READY and isinstance(self.task_spec, BoundaryEvent):
+                self.workflow.top_workflow.happened.append(self)
 
     def _child_added_notify(self, child: Token) -> None:
         self._children.append(child.id)
@@ -118,6 +122,10 @@ class Token(Task):
                 continue
             if task._state & OPEN:
                 task.workflow.top_workflow.note_cancelled(task)
+                # Instances are open below what repeats them; to drop one would leave what is inside it open.
+                for child in task.children:
+                    if child._state & OPEN:
+                        child.cancel()
             task._set_state(TaskState.CANCELLED)
             task._drop_children()
             task.task_spec._on_cancel(task)
@@ -225,6 +233,8 @@ class TokenTree(_Tree, BpmnWorkflow):
         self.passed: list[Passed] = []
         #: the task completed last in the whole matter
         self.latest: Task | None = None
+        #: events on a border that have happened and are not carried out yet
+        self.happened: list[Task] = []
         self.end_element: str | None = None
         self.refusal: dict[str, object] | None = None
 
@@ -253,12 +263,33 @@ class TokenTree(_Tree, BpmnWorkflow):
         raise StepFailed("", f"自动步骤超过 {MAX_STEPS} 步，流程在原地打转")
 
     def _ready_to_run(self) -> Task | None:
+        event = self._next_happened()
+        if event is not None:
+            return event
         for tree in self.trees():
             if not tree.completed:
                 for task in tree.tasks.values():
                     if task._state == TaskState.READY and not task.task_spec.manual:
                         return task
         return None
+
+    def _next_happened(self) -> Task | None:
+        """Return the event on a border that is carried out next, before all else: the outermost, the earliest.
+
+        SpiffWorkflow lets what is called off go on until it waits, goes on behind each of several events that call
+        off the same step, and does not hear an event that comes again meanwhile.
+        """
+        happened, self.happened = self.happened, []
+        happened = [task for task in happened if task._state == TaskState.READY and task.id in task.workflow.tasks]
+        if not happened:
+            return None
+        first = min(happened, key=_turn) if len(happened) > 1 else happened[0]
+        for other in happened:
+            if first.task_spec.cancel_activity and other.parent is first.parent and other is not first:
+                other.cancel()
+            elif other is not first:
+                self.happened.append(other)
+        return first
 
     def _refuse_dead_end(self) -> None:
         """Fail where nobody and nothing can carry the matter on, e.g. a choice that runs into a parallel join."""
@@ -338,6 +369,11 @@ class TokenTree(_Tree, BpmnWorkflow):
         # An event that did not happen and the twin of a join are no news.
         if spec.bpmn_id is not None and not isinstance(spec, BoundaryEvent | Join):
             self.passed.append(Passed(spec.bpmn_id, "cancelled", None, ()))
+
+
+def _turn(event: Task) -> tuple[int, datetime, bool]:
+    """Return by what events are put in order: one that calls nothing off goes before one that does."""
+    return event.workflow.depth, happened_at(event), event.task_spec.cancel_activity
 
 
 def _flows_taken(task: Task) -> str | None:

@@ -35,12 +35,14 @@ class Walk:
         self.cancelled: list[str] = []
         self._planned = self._plan(path)
         self._answer: dict[str, set[str]] = {}
-        self.functions = {"now": lambda: datetime.now(UTC).isoformat(), "param": self._param}
+        self.functions = {"now": self.now, "param": self._param}
         self.inclusive = {
             gateway
             for spec in (definition.spec, *definition.called.values())
             for gateway in choices
-            if gateway in spec.task_specs and type(spec.task_specs[gateway]).__name__ == "InclusiveGateway"
+            # Behind a task whose own flows have conditions one is made.
+            for name in (gateway, f"{gateway}.Split")
+            if name in spec.task_specs and type(spec.task_specs[name]).__name__ == "InclusiveGateway"
         }
         self.workflow: Workflow | None = None
         try:
@@ -48,6 +50,9 @@ class Walk:
         except StepFailed as error:
             self.failed = error
         self._note()
+
+    def now(self) -> str:
+        return datetime.now(UTC).isoformat()
 
     def call(self, topic, element, call_key, inputs):
         return {}
@@ -134,7 +139,7 @@ class Walk:
         passed = self.passed[element]
         for _ in range(MOST_STEPS):
             offered = [] if self.over else [action for action in self.actions() if action[0] in inside]
-            if not offered or self.passed[element] > passed:
+            if not offered or (self.passed[element] > passed and element not in self.repeated):
                 return
             self.act(*self.random.choice(offered))
 

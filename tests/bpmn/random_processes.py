@@ -9,10 +9,15 @@ from engine.bpmn.package import Package
 from tests.bpmn.diagrams import flows, package, process
 
 GATEWAYS = {"xor": "exclusiveGateway", "and": "parallelGateway", "or": "inclusiveGateway"}
-BOTH_WAYS = ("xor", "or")
+BOTH_WAYS = ("xor", "or", "chooser")
+#: starts of event sub-processes: one that calls off all around it, one that happens beside it
+BEGINS = {"instead": "", "besides": ' isInterrupting="false"'}
 #: boundary events of what a sub-process throws
 FROM_INSIDE = ("caught", "heard", "heard_beside")
-NEVER_TARGETS = ("start", "interrupt", "beside", "caught", "heard", "heard_beside")
+NEVER_TARGETS = (
+    *("start", "interrupt", "beside", "caught", "heard", "heard_beside"),
+    *("handler", *BEGINS, "link_in"),
+)
 
 
 @dataclass
@@ -22,6 +27,8 @@ class Scope:
     #: id → (kind, what it hangs on or interrupts)
     nodes: dict[str, tuple[str, str]] = field(default_factory=dict)
     flows: list[tuple[str, str]] = field(default_factory=list)
+    #: pairs of link events
+    links: list[tuple[str, str]] = field(default_factory=list)
     inner: dict[str, Scope] = field(default_factory=dict)
 
 
@@ -33,6 +40,8 @@ class RandomProcess:
     most: int = 30
     #: sub-processes throw escalations, and most of their boundaries hear them
     escalates: bool = False
+    #: event sub-processes, links, instances of sub-processes, receive tasks behind event gateways, tasks that choose
+    varied: bool = False
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -73,17 +82,21 @@ class RandomProcess:
 
     @property
     def repeated(self) -> set[str]:
-        """What lies behind an event that may happen beside its task again and again."""
+        """What lies behind an event that may happen beside its task again and again, and what has instances."""
         scopes = [self.main]
         found: set[str] = set()
         for scope in scopes:
             ahead = [id for id, (kind, _) in scope.nodes.items() if kind in ("beside", "heard_beside")]
+            found |= {id for id, (kind, more) in scope.nodes.items() if kind == "sub" and more}
+            for id, inner in scope.inner.items():
+                if any(kind == "besides" for kind, _ in inner.nodes.values()):
+                    found |= {id, *self.inside[id]}
             seen: set[str] = set()
             while ahead:
                 id = ahead.pop()
                 if id not in seen:
                     seen |= {id, *self.inside.get(id, ())}
-                    ahead += [target for source, target in scope.flows if source == id]
+                    ahead += [target for source, target in (*scope.flows, *scope.links) if source == id]
                     ahead += [event for event, (_, host) in scope.nodes.items() if host == id]
             found |= seen
             scopes.extend(scope.inner.values())
@@ -97,8 +110,18 @@ class RandomProcess:
             for id, (kind, host) in scope.nodes.items():
                 if kind in ("interrupt", "caught", "heard") and id in passed:
                     found |= {host, *self.inside.get(host, ())}
+                # What ends all of its scope ends what runs beside it, too.
+                if id in passed and kind in ("terminate", "error", "escalate_end", "escalate"):
+                    found |= self._handlers(scope)
+            for inner in scope.inner.values():
+                if any(kind == "instead" and id in passed for id, (kind, _) in inner.nodes.items()):
+                    found |= {*scope.nodes}.union(*(self.inside.get(id, ()) for id in scope.nodes))
             scopes.extend(scope.inner.values())
         return found
+
+    def _handlers(self, scope: Scope) -> set[str]:
+        ids = {id for id, (kind, _) in scope.nodes.items() if kind == "handler"}
+        return ids.union(*(self.inside[id] for id in ids))
 
     # Building.
 
@@ -112,11 +135,13 @@ class RandomProcess:
         scope.nodes[id] = (kind, more)
         return id
 
-    def _scope(self) -> Scope:
+    def _scope(self, begins: str = "start") -> Scope:
         scope = Scope()
-        start = self._add(scope, "start")
+        start = self._add(scope, begins)
         last = self._sequence(scope, start, depth=0)
         scope.flows.append((last, self._add(scope, "end")))
+        if self.varied and begins == "start" and self.left > 3 and self.random.random() < 0.4:
+            self._within(scope, self._add(scope, "handler"), self.random.choice([*BEGINS]))
         for _ in range(self.spoils):
             if self.random.random() < 0.8:
                 self._spoil(scope)
@@ -131,6 +156,8 @@ class RandomProcess:
 
     def _block(self, scope: Scope, last: str, depth: int) -> str:
         blocks = [self._task, self._task, self._automatic, self._guarded]
+        if self.varied:
+            blocks += [self._link, self._choice]
         if depth < 3 and self.left > 4:
             blocks += [self._split, self._split, self._loop, self._race]
         if depth < 2 and self.left > 5:
@@ -148,6 +175,19 @@ class RandomProcess:
     def _automatic(self, scope: Scope, last: str, depth: int) -> str:
         kinds = ("service", "throw", "escalate", "escalate") if self.escalates else ("service", "throw")
         return self._after(scope, last, self.random.choice(kinds))
+
+    def _link(self, scope: Scope, last: str, depth: int) -> str:
+        thrown, caught = self._after(scope, last, "link_out"), self._add(scope, "link_in")
+        scope.nodes[thrown], scope.nodes[caught] = ("link_out", caught), ("link_in", caught)
+        scope.links.append((thrown, caught))
+        return caught
+
+    def _choice(self, scope: Scope, last: str, depth: int) -> str:
+        """A task whose own flows have conditions, and what brings them together again."""
+        task, merge = self._after(scope, last, "chooser"), self._add(scope, "or")
+        for _ in range(2):
+            scope.flows.append((self._task(scope, task, depth), merge))
+        return merge
 
     def _guarded(self, scope: Scope, last: str, depth: int) -> str:
         """A task with a boundary event that calls it off, or happens beside it."""
@@ -186,17 +226,25 @@ class RandomProcess:
     def _race(self, scope: Scope, last: str, depth: int) -> str:
         gateway, merge = self._after(scope, last, "race"), self._add(scope, "xor")
         for _ in range(2):
-            event = self._after(scope, gateway, "catch")
+            event = self._after(scope, gateway, self.random.choice(("catch", "receive")) if self.varied else "catch")
             scope.flows.append((self._sequence(scope, event, depth + 2), merge))
         return merge
 
     def _sub_process(self, scope: Scope, last: str, depth: int) -> str:
-        sub = self._after(scope, last, "sub")
+        several = self.random.choice(("", "", "true", "false")) if self.varied else ""
+        sub = self._after(scope, last, "sub", several)
+        self._within(scope, sub)
+        return self._around(scope, sub, depth)
+
+    def _within(self, scope: Scope, sub: str, begins: str = "start") -> None:
         spoils, self.spoils = self.spoils, min(self.spoils, 1)
         left, self.left = self.left, min(self.left, self.random.randint(3, 8))
         before = self.left
-        scope.inner[sub] = self._scope()
+        scope.inner[sub] = self._scope(begins)
         self.left, self.spoils = left - (before - self.left), spoils
+
+    def _around(self, scope: Scope, sub: str, depth: int) -> str:
+        """Draw what hangs on a sub-process, or nothing; return behind what the flow goes on."""
         if self.random.random() < 0.4:
             kind = "caught" if self.random.random() < 0.5 else "interrupt"
             if self.escalates and self.random.random() < 0.7:
@@ -257,9 +305,14 @@ class RandomProcess:
     def _element(self, scope: Scope, id: str, kind: str, more: str) -> str:
         message = f'<messageEventDefinition messageRef="M_{id}"/>'
         escalation = '<escalationEventDefinition escalationRef="U"/>'
+        link = f'<linkEventDefinition name="{more}"/>'
         on = f'<boundaryEvent id="{id}" attachedToRef="{more}"'
         written = {
             "start": f'<startEvent id="{id}"/>',
+            **{begin: f'<startEvent id="{id}"{said}>{message}</startEvent>' for begin, said in BEGINS.items()},
+            "chooser": f'<userTask id="{id}"/>',
+            "link_out": f'<intermediateThrowEvent id="{id}">{link}</intermediateThrowEvent>',
+            "link_in": f'<intermediateCatchEvent id="{id}">{link}</intermediateCatchEvent>',
             "end": f'<endEvent id="{id}"/>',
             "terminate": f'<endEvent id="{id}"><terminateEventDefinition/></endEvent>',
             "error": f'<endEvent id="{id}"><errorEventDefinition errorRef="E"/></endEvent>',
@@ -279,9 +332,12 @@ class RandomProcess:
         }
         if kind in GATEWAYS:
             return f'<{GATEWAYS[kind]} id="{id}"/>'
-        if kind == "sub":
+        if kind in ("sub", "handler"):
             elements, lines = self._written(scope.inner[id])
-            return f'<subProcess id="{id}">{elements}{flows(lines)}</subProcess>'
+            said = ' triggeredByEvent="true"' if kind == "handler" else ""
+            several = f'<multiInstanceLoopCharacteristics isSequential="{more}"><loopCardinality>2</loopCardinality>'
+            several = f"{several}</multiInstanceLoopCharacteristics>" if more else ""
+            return f'<subProcess id="{id}"{said}>{elements}{flows(lines)}{several}</subProcess>'
         return written[kind]
 
     def _declared(self) -> str:
@@ -289,4 +345,5 @@ class RandomProcess:
         return f'<error id="E" name="E" errorCode="e"/><escalation id="U" name="U" escalationCode="u"/>{messages}'
 
     def _events(self) -> list[tuple[str, int]]:
-        return [(kind, n) for kind in ("receive", "catch", "interrupt", "beside") for n in range(1, self.count + 1)]
+        kinds = ("receive", "catch", "interrupt", "beside", *(BEGINS if self.varied else ()))
+        return [(kind, n) for kind in kinds for n in range(1, self.count + 1)]

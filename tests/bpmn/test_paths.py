@@ -9,7 +9,7 @@ import pytest
 from engine.bpmn.lint import World, lint
 from engine.bpmn.package import read_files
 from engine.model import Finding
-from tests.bpmn.diagrams import process
+from tests.bpmn.diagrams import Walk, flows, process
 
 HEAD = 'xmlns:camunda="http://camunda.org/schema/1.0/bpmn"'
 POWER = f'{HEAD} xmlns:power="urn:sihua:power:1"'
@@ -160,3 +160,110 @@ def test_a_message_that_is_sent_only_after_it_has_come_never_comes(lines: str, p
 def test_a_message_from_outside_may_always_come():
     declared = '<message id="M" name="papers"/>'
     assert found("message-deadlock", ENDS + WAIT, "s -> wait\nwait -> e", declared=declared) == []
+
+
+# What events bring.
+
+MESSAGE = '<messageEventDefinition messageRef="M"/>'
+ESCALATION = '<escalationEventDefinition escalationRef="U"/>'
+ERROR = '<errorEventDefinition errorRef="E"/>'
+EVENTS = '<message id="M" name="papers"/><escalation id="U" escalationCode="u"/><error id="E" errorCode="e"/>'
+
+
+def handler(events: str, *, beside: bool = False, task_inside: str = "") -> str:
+    """Return an event sub-process in which somebody does "b"."""
+    start = f'<startEvent id="hs" isInterrupting="{str(not beside).lower()}">{events}</startEvent>'
+    inner = f'{start}{task_inside or task("b", AFTER)}<endEvent id="he"/>'
+    inner += flows("hs -> b\nb -> he")
+    return f'<subProcess id="h" triggeredByEvent="true">{inner}</subProcess>'
+
+
+def sub(inside: str, lines: str) -> str:
+    return f'<subProcess id="sub">{inside}{flows(lines)}</subProcess>'
+
+
+@pytest.mark.parametrize(
+    ("elements", "lines", "path"),
+    [
+        # The message may come while "a" is still open, or only behind it.
+        (task("a") + handler(MESSAGE), "s -> a\na -> e", ("s", "a", "h", "hs", "b")),
+        (task("a") + handler(MESSAGE, beside=True), "s -> a\na -> e", ("s", "a", "h", "hs", "b")),
+        (task("a") + sub(task("c") + handler(MESSAGE), ""), "s -> a\na -> sub\nsub -> e", None),
+        # An escalation or error comes when it is thrown.
+        (
+            task("a") + f'<intermediateThrowEvent id="up">{ESCALATION}</intermediateThrowEvent>' + handler(ESCALATION),
+            "s -> a\na -> up\nup -> e",
+            None,
+        ),
+        (
+            task("a") + f'<intermediateThrowEvent id="up">{ESCALATION}</intermediateThrowEvent>' + handler(ESCALATION),
+            "s -> up\nup -> a\na -> e",
+            ("s", "up", "h", "hs", "b"),
+        ),
+        (
+            task("a") + f'<endEvent id="fails">{ERROR}</endEvent>' + handler(ERROR),
+            "s -> a\na -> fails",
+            None,
+        ),
+        # What follows the scope follows an event sub-process that has interrupted it, not one that ran beside it.
+        (
+            sub(task("a") + handler(MESSAGE, task_inside=task("b")), "") + task("c", AFTER),
+            "s -> sub\nsub -> c\nc -> e",
+            ("s", "sub", "a", "h", "hs", "b", "he", "c"),
+        ),
+        (
+            sub(task("a") + handler(MESSAGE, beside=True, task_inside=task("b")), "") + task("c", AFTER),
+            "s -> sub\nsub -> c\nc -> e",
+            None,
+        ),
+        # The same of what hangs on a step.
+        (
+            f'{task("a")}{task("b", AFTER)}<boundaryEvent id="w" attachedToRef="a">{MESSAGE}</boundaryEvent>',
+            "s -> a\na -> e\nw -> b\nb -> e",
+            ("s", "a", "w", "b"),
+        ),
+        (
+            f"{sub(task('a') + service('v', 'x'), 'a -> v')}{task('b', AFTER)}"
+            f'<boundaryEvent id="w" attachedToRef="sub">{MESSAGE}</boundaryEvent>',
+            "s -> sub\nsub -> e\nw -> b\nb -> e",
+            ("s", "sub", "a", "w", "b"),
+        ),
+    ],
+)
+def test_what_an_event_brings_comes_in_order_only_where_the_event_does(elements, lines, path):
+    got = found("step-order", ENDS + elements, lines, declared=EVENTS)
+    assert [finding.path for finding in got] == ([path] if path else [])
+
+
+def test_the_engine_does_what_an_event_brings_though_the_step_before_it_is_open():
+    after = sub(task("a") + handler(MESSAGE, task_inside=task("b")), "") + task("c", AFTER)
+    drawn = process(ENDS + after, "s -> sub\nsub -> c\nc -> e", declared=EVENTS)
+    walk = Walk(drawn.replace(HEAD.encode(), POWER.encode()))
+    assert walk.receive("papers")
+    assert walk.do("b").do("c").end == "e"
+    assert "a" not in walk.path
+
+
+def test_hands_are_kept_apart_in_what_an_event_brings_too():
+    inside = handler(MESSAGE, beside=True, task_inside=task("b", SEPARATE))
+    elements = f'<laneSet id="ls">{lane("文书", "a", "c", "h")}</laneSet>{ENDS}{task("a")}{task("c")}{inside}'
+    lines = "s -> a\na -> c\nc -> e"
+    (finding,) = found("separation-possible", elements, lines, declared=EVENTS)
+    assert (finding.element, finding.path) == ("b", ("s", "a", "c", "h", "hs", "b"))
+    assert found("separation-possible", elements, lines, declared=EVENTS, 文书=Role("CL", (), ("VD",))) == []
+
+
+def test_who_acted_beside_a_part_acted_before_what_follows_it():
+    inside = sub(task("c") + handler(MESSAGE, beside=True, task_inside=task("b")), "")
+    fact = '<power:separate from="b"/>'
+    elements = f'<laneSet id="ls">{lane("文书", "sub", "d")}</laneSet>{ENDS}{inside}{task("d", fact)}'
+    (finding,) = found("separation-possible", elements, "s -> sub\nsub -> d\nd -> e", declared=EVENTS)
+    assert finding.path == ("s", "sub", "c", "h", "hs", "b", "he", "d")
+
+
+def test_a_notice_is_not_cut_short_by_an_event_sub_process():
+    release = service("early", "motion.release")
+    start = f'<startEvent id="hs">{OBJECTION}</startEvent>'
+    inside = f'<subProcess id="h" triggeredByEvent="true">{start}{release}{flows("hs -> early")}</subProcess>'
+    (finding,) = notices(NOTICE + inside, STANDS)
+    assert finding.path == ("s", "publish", "w", "h", "hs", "early")

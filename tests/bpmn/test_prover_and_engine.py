@@ -31,9 +31,9 @@ def proof_of(made: RandomProcess) -> Proof:
     return Prover(processes).prove(processes["p"])
 
 
-def disagreements(seed: int, seen: Counter, *, escalates: bool = False) -> list[str]:
+def disagreements(seed: int, seen: Counter, **drawn: bool) -> list[str]:
     """Return in which ways prover and engine do not agree on one random process."""
-    made = RandomProcess(seed, escalates=escalates)
+    made = RandomProcess(seed, **drawn)
     try:
         definition = Definition.read(made.package)
     except DialectError:
@@ -90,11 +90,15 @@ def out_of_reach(definition: Definition, made: RandomProcess, flaw: Flaw) -> boo
         walk.follow(flaw.path)
     # Flows are called <source>_<target>.
     started = [id for id in flaw.path if id.startswith("start") and "_" not in id]
-    return bool(started) and not any(started[-1] in walk.passed for walk in walks)
+    left = [id for id in flaw.path if id in made.inside and flaw.node.id not in made.inside[id]]
+    return bool(started) and not any(all(id in walk.passed for id in (started[-1], *left)) for walk in walks)
 
 
 def _shows(walk: Walk, flaw: Flaw) -> bool:
     walk.follow(flaw.path)
+    if walk.workflow is None:
+        # It turned in circles from the start: nothing of it is to be seen.
+        return True
     if flaw.rule in ("lack-of-sync", "unbounded", "improper-completion"):
         # Of things that happen at once BPMN leaves the order open; the engine has one, and an end may come first in it.
         return walk.unrelated_twice(flaw.node.id) or (walk.finished and bool(walk.cancelled))
@@ -125,6 +129,13 @@ def test_prover_and_engine_agree_on_random_processes():
 def test_prover_and_engine_agree_on_escalations():
     seen: Counter = Counter()
     wrong = [each for seed in range(200) for each in disagreements(seed, seen, escalates=True)]
+    assert wrong == []
+    assert seen["sound"] > 60
+
+
+def test_prover_and_engine_agree_on_all_that_is_drawn_seldom():
+    seen: Counter = Counter()
+    wrong = [each for seed in range(150) for each in disagreements(seed, seen, varied=True)]
     assert wrong == []
     assert seen["sound"] > 60
 

@@ -80,6 +80,10 @@ def is_reached(diagram: Diagram) -> Iterator[Place]:
         elif flaw.node.host is not None:
             message = f"{_title(flaw)}永远不会发生：{_never(flaw.node)}。"
             yield _place(diagram, flaw, message, "请删去它，或者挂到会引起它的步骤上。")
+        elif flaw.others:
+            message = f"永远轮不到{_title(flaw)}：一到{_named(flaw.others)}，这一段就被中断了。"
+            hint = "要接着办的，请画到接住它的那个事件后面；不该中断的，请把那个事件改成不中断的。"
+            yield _place(diagram, flaw, message, hint)
         else:
             message = f"永远轮不到{_title(flaw)}：通到它的路，哪一种情况都走不到。"
             yield _place(diagram, flaw, message, "请看它前面的步骤和条件，让它走得到，或者删去它。")

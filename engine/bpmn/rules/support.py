@@ -10,6 +10,7 @@ from lxml import etree
 from engine.bpmn.decisions import DecisionError
 from engine.bpmn.dialect import DialectError, load_specs
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
+from engine.bpmn.message_waits import never_heard
 from engine.bpmn.rules import Rule, package_rule, rule
 from engine.bpmn.rules.events import EVENT_NAMES
 from engine.bpmn.rules.subject import (
@@ -222,6 +223,10 @@ def signals_are_heard_and_sent(subject: Subject) -> Iterator[Place]:
         for diagram, event, name in uses:
             if _throws(event) is throws and name not in known:
                 yield diagram.at(event, f"{title(event)}{what.format(name)}", hint)
+    for step in never_heard(subject.unfolding):
+        message = f"{title(step.node.element)}等的信号，发的时候从来没有在等：信号不会留着，错过就等不到了。"
+        hint = "请把发信号的一步和等信号的一步画在同时走的两路上，或者改用消息。"
+        yield subject.diagram_of(step.node.element).at(step.node.element, message, hint)
 
 
 def _throws(event: etree._Element) -> bool:

@@ -149,7 +149,7 @@ def boundary_leads_on(diagram: Diagram) -> Iterator[Place]:
             yield diagram.at(node, message, "请连到发生以后要办的那一步，或者连到结束事件。")
 
 
-@rule("boundary-no-definition", aliases=("EXT.110",))
+@rule("boundary-no-definition", aliases=("EXT.110",), instead_of="unsupported-element")
 def boundary_waits_for_something(diagram: Diagram) -> Iterator[Place]:
     """A boundary event says what it waits for; a blank one can never happen."""
     for node in diagram.of_kind("boundaryEvent"):

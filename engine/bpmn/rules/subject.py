@@ -86,6 +86,44 @@ _KINDS = {
     "correlationKey": "消息对号的依据",
     "correlationProperty": "消息对号的依据",
     "correlationSubscription": "消息对号的依据",
+    "complexBehaviorDefinition": "复杂的完成条件",
+    "choreography": "编排图",
+    "globalChoreographyTask": "编排任务",
+    "choreographyTask": "编排任务",
+    "subChoreography": "子编排",
+    "callChoreography": "调用编排",
+    "choreographyRef": "引用的编排图",
+    "conversation": "会话",
+    "globalConversation": "会话",
+    "subConversation": "子会话",
+    "callConversation": "调用会话",
+    "conversationLink": "会话连线",
+    "conversationAssociation": "会话的对应",
+    "participantAssociation": "泳池的对应",
+    "messageFlowAssociation": "消息流的对应",
+    "participantMultiplicity": "泳池的份数",
+    "globalTask": "全局任务",
+    "globalUserTask": "全局用户任务",
+    "globalManualTask": "全局手工任务",
+    "globalBusinessRuleTask": "全局规则任务",
+    "globalScriptTask": "全局脚本任务",
+    "implicitThrowEvent": "隐含的抛出事件",
+    "resourceRole": "指定的办理人",
+    "rendering": "界面设置",
+    "auditing": "审计设置",
+    "monitoring": "监控设置",
+    "dataInput": "输入数据",
+    "dataOutput": "输出数据",
+    "inputSet": "输入数据的分组",
+    "outputSet": "输出数据的分组",
+    "transformation": "数据换算",
+    "dataInputAssociation": "数据连线",
+    "dataOutputAssociation": "数据连线",
+    "ioBinding": "输入输出的对应",
+    "partitionElement": "泳道的划分依据",
+    "supports": "支持的流程",
+    "extension": "扩展声明",
+    "event": "没有类型的事件",
 }
 
 
@@ -105,6 +143,8 @@ class Place:
 
 
 _B = f"{{{BPMN}}}"
+#: what stands in these is no part of a process; that a choreography is not run is said of it as a whole
+_HIDDEN = (_B + "extensionElements", _B + "choreography", _B + "globalChoreographyTask")
 
 
 def bpmn(name: str) -> str:
@@ -213,11 +253,9 @@ class Diagram:
 
     @cached_property
     def elements(self) -> list[etree._Element]:
-        """All elements of the standard, without the picture and the extensions."""
+        """All elements of the standard, without the picture, the extensions and what stands in a choreography."""
         return [
-            element
-            for element in self.root.iter(f"{{{BPMN}}}*")
-            if next(element.iterancestors(bpmn("extensionElements")), None) is None
+            element for element in self.root.iter(f"{{{BPMN}}}*") if next(element.iterancestors(*_HIDDEN), None) is None
         ]
 
     def drawn(self, kind: str) -> list[etree._Element]:
@@ -483,8 +521,7 @@ class Subject:
         try:
             root = read_xml(data).getroot()
             if root.tag != bpmn("definitions"):
-                message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(root).localname}。"
-                raise XmlRefused("not-bpmn", message, root.sourceline or 1)
+                raise XmlRefused("not-bpmn", _other_kind(etree.QName(root)), root.sourceline or 1)
             _refuse_size(root)
             join_texts(root)
             self.diagrams.append(Diagram(name, root, self))
@@ -509,6 +546,13 @@ class Subject:
             self.forms[name] = Form.read(data)
         except FormError as error:
             self.wrong_forms.append((name, error))
+
+
+def _other_kind(root: etree.QName) -> str:
+    """Return what a file is that is no diagram: drafts of BPMN call their root like BPMN 2.0 does."""
+    if root.localname == "definitions":
+        return f"这个文件不是正式的 BPMN 2.0 流程图，命名空间是“{root.namespace or ''}”，不是“{BPMN}”。"
+    return f"这个文件不是 BPMN 2.0 流程图，最外层是 {root.localname}。"
 
 
 def _by_kind(elements: Iterable[etree._Element]) -> Mapping[str, list[etree._Element]]:

@@ -1,0 +1,208 @@
+"""What lint says of files of other software: what is not run is named once, in Chinese, with a way to mend it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from engine.bpmn.content_model import CONTENT_MODEL
+from engine.bpmn.document import BPMN
+from engine.bpmn.lint import lint
+from engine.bpmn.package import read_files
+from engine.bpmn.rules import instead, subject
+from tests.bpmn.rule_examples import package_of
+from tests.bpmn.test_lint import WORLD, check_shape
+
+#: everything the standard has beside what lint looks into: what is not run has a word for people all the same
+NOT_RUN = (
+    "choreography choreographyTask subChoreography callChoreography globalChoreographyTask conversation "
+    "globalConversation subConversation callConversation conversationLink conversationAssociation "
+    "participantAssociation messageFlowAssociation correlationKey correlationProperty correlationSubscription "
+    "participantMultiplicity globalTask globalUserTask globalManualTask globalBusinessRuleTask globalScriptTask "
+    "implicitThrowEvent resourceRole performer humanPerformer potentialOwner rendering ioSpecification ioBinding "
+    "dataInput dataOutput inputSet outputSet assignment transformation complexBehaviorDefinition transaction "
+    "adHocSubProcess complexGateway childLaneSet messageFlow"
+).split()
+
+
+def found_in(example: str, *rules: str) -> list:
+    found = lint(package_of(example)[0], WORLD)
+    check_shape(found)
+    return [each for each in found if each.rule in rules]
+
+
+def found_in_file(content: str) -> list:
+    found = lint(read_files("trial", "", {"trial.bpmn": content.encode()}), WORLD)
+    check_shape(found)
+    return found
+
+
+@pytest.mark.parametrize("tag", NOT_RUN)
+def test_what_is_not_run_has_a_chinese_name(tag):
+    assert re.search("[\u4e00-\u9fff]", subject._KINDS[tag])
+
+
+def test_what_to_draw_instead_differs_by_what_is_drawn():
+    hints = {tag: instead.of_element(tag) for tag in NOT_RUN}
+    assert {hints["messageFlow"], hints["potentialOwner"], hints["ioSpecification"], hints["childLaneSet"]}.isdisjoint(
+        {instead.DELETE}
+    )
+    assert len(set(hints.values())) > 10
+    assert all(tag in CONTENT_MODEL for tag in instead._OF_EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("written", "about"),
+    [
+        ('flowable:assignee="${initiator}"', "泳道"),
+        ('activiti:dueDate="P3D"', "期限"),
+        ('operaton:formKey="a"', "表单"),
+        ('camunda:taskPriority="5"', "连接器"),
+        ('drools:ruleFlowGroup="a"', "删去"),
+        ('pm:screenRef="7"', "删去"),
+    ],
+)
+def test_a_setting_of_another_engine_is_not_obeyed_and_the_mend_is_about_it(written, about):
+    spaces = (
+        'xmlns:flowable="http://flowable.org/bpmn" xmlns:activiti="http://activiti.org/bpmn" '
+        'xmlns:operaton="http://operaton.org/schema/1.0/bpmn" xmlns:drools="http://www.jboss.org/drools" '
+        'xmlns:pm="http://processmaker.com/BPMN/2.0/Schema.xsd"'
+    )
+    (found,) = found_in(f'<userTask id="Task_a" name="办" {spaces} {written} />', "ignored-attribute")
+    assert found.severity == "error"
+    assert about in found.hint
+    assert found.fixable
+
+
+def test_what_the_modeler_of_jbpm_writes_everywhere_is_no_fault_but_its_programs_are():
+    step = (
+        '<userTask id="Task_a" name="办" xmlns:drools="http://www.jboss.org/drools" drools:selectable="true">'
+        '<extensionElements><drools:metaData name="elementname"><drools:metaValue>办</drools:metaValue>'
+        "</drools:metaData>{}</extensionElements></userTask>"
+    )
+    assert found_in(step.format(""), "ignored-attribute") == []
+    for lost in (
+        "<drools:onEntry-script><drools:script>go()</drools:script></drools:onEntry-script>",
+        '<drools:metaData name="customSLADueDate"><drools:metaValue>2d</drools:metaValue></drools:metaData>',
+    ):
+        assert len(found_in(step.format(lost), "ignored-attribute")) == 1
+
+
+@pytest.mark.parametrize(
+    ("inside", "rule"),
+    [
+        ("<spiff:preScript>x = 1</spiff:preScript>", "script-forbidden"),
+        ('<spiff:serviceTaskOperator id="http/Get" />', "script-forbidden"),
+        ("<spiff:instructionsForEndUser>请看</spiff:instructionsForEndUser>", "ignored-attribute"),
+        ('<spiff:properties><spiff:property name="a" value="b" /></spiff:properties>', "ignored-attribute"),
+    ],
+)
+def test_only_a_program_of_spiffworkflow_is_called_one(inside, rule):
+    step = (
+        '<userTask id="Task_a" name="办" xmlns:spiff="http://spiffworkflow.org/bpmn/schema/1.0/core">'
+        f"<extensionElements>{inside}</extensionElements></userTask>"
+    )
+    found = found_in(step, "script-forbidden", "ignored-attribute", "engine-refuses")
+    assert [each.rule for each in found] == [rule]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "lost"),
+    [
+        ('businessKey="${order.id}"', ["businessKey"]),
+        ('businessKey="#{execution.processBusinessKey}"', []),
+        ('variables="all" local="true"', ["local"]),
+        ('variables="all" local="false"', []),
+    ],
+)
+def test_what_a_call_hands_on_in_vain_is_named(mapping, lost):
+    call = (
+        '<callActivity id="Call_a" name="调" calledElement="notice"><extensionElements>'
+        f"<camunda:in {mapping} /></extensionElements></callActivity>"
+    )
+    assert [each.message.split()[-2] for each in found_in(call, "ignored-attribute")] == lost
+
+
+@pytest.mark.parametrize(
+    ("example", "rule"),
+    [
+        (
+            '<userTask id="Task_a" name="办" /><boundaryEvent id="Event_a" name="等" attachedToRef="Task_a" />',
+            "boundary-no-definition",
+        ),
+        (
+            '<intermediateThrowEvent id="Event_a"><linkEventDefinition name="" /></intermediateThrowEvent>'
+            '<intermediateCatchEvent id="Event_b"><linkEventDefinition name="" /></intermediateCatchEvent>',
+            "link-event",
+        ),
+    ],
+)
+def test_one_mistake_is_one_error(example, rule):
+    about = ("unsupported-element", "engine-refuses", rule)
+    by_element: dict[str, list[str]] = {}
+    for each in found_in(example, *about):
+        by_element.setdefault(each.element, []).append(each.rule)
+    assert by_element
+    assert all(rules == [rule] for rules in by_element.values())
+
+
+def test_a_choreography_is_refused_as_a_whole():
+    inside = (
+        '<participant id="A" name="甲" /><participant id="B" name="乙" /><startEvent id="S" />'
+        '<choreographyTask id="T" initiatingParticipantRef="A"><participantRef>A</participantRef></choreographyTask>'
+        '<exclusiveGateway id="G" /><sequenceFlow id="F" sourceRef="S" targetRef="T" />'
+        '<sequenceFlow id="F2" sourceRef="T" targetRef="G" />'
+    )
+    found = found_in_file(
+        f'<definitions xmlns="{BPMN}"><choreography id="C" name="问答">{inside}</choreography></definitions>'
+    )
+    assert {(each.rule, each.element) for each in found if each.element} == {("unsupported-element", "C")}
+    assert "编排图" in next(each.message for each in found if each.element == "C")
+
+
+def test_a_flow_to_a_step_that_is_refused_is_not_called_wrong():
+    flow = (
+        '<userTask id="Task_a" name="办" /><implicitThrowEvent id="Event_a" name="抛" />'
+        '<sequenceFlow id="Flow_1" sourceRef="Task_a" targetRef="Event_a" />'
+    )
+    found = found_in(flow, "artifact-flow", "dangling-reference", "unsupported-element")
+    assert [(each.rule, each.element) for each in found if each.rule != "dangling-reference"] == [
+        ("unsupported-element", "Event_a")
+    ]
+
+
+def test_partners_and_end_points_are_declared_without_effect():
+    declared = (
+        '<process id="trial" /><partnerRole id="R" name="供货商"><participantRef>P</participantRef></partnerRole>'
+        '<partnerEntity id="E" name="某公司" /><endPoint id="W" />'
+    )
+    assert found_in(declared, "unsupported-element", "schema-invalid") == []
+
+
+def test_a_blank_line_before_the_first_line_is_said_so():
+    (found,) = found_in_file(f'\n<?xml version="1.0" encoding="UTF-8"?>\n<definitions xmlns="{BPMN}" />')
+    assert (found.rule, found.line) == ("xml-not-well-formed", 2)
+    assert "最开头" in found.message
+
+
+def test_a_draft_of_bpmn_is_told_from_bpmn_by_its_namespace():
+    (found,) = found_in_file('<definitions xmlns="http://schema.omg.org/spec/BPMN/2.0" />')
+    assert found.rule == "not-bpmn"
+    assert "http://schema.omg.org/spec/BPMN/2.0" in found.message
+
+
+def test_shapes_on_one_spot_are_both_found_under_the_name_bpmnlint_has_for_it():
+    shapes = "".join(
+        f'<bpmndi:BPMNShape id="{id}_di" bpmnElement="{id}"><dc:Bounds x="{x}" y="80" width="100" height="80" />'
+        "</bpmndi:BPMNShape>"
+        for id, x in (("Task_a", 100), ("Task_b", 150))
+    )
+    content = (
+        f'<definitions xmlns="{BPMN}" xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI" '
+        'xmlns:dc="http://www.omg.org/spec/DD/20100524/DC"><process id="trial"><userTask id="Task_a" />'
+        '<userTask id="Task_b" /></process><bpmndi:BPMNDiagram id="D"><bpmndi:BPMNPlane id="P" bpmnElement="trial">'
+        f"{shapes}</bpmndi:BPMNPlane></bpmndi:BPMNDiagram></definitions>"
+    )
+    named = [each for each in found_in_file(content) if "no-overlapping-elements" in (each.rule, *each.aliases)]
+    assert {each.element for each in named} == {"Task_a", "Task_b"}

@@ -9,7 +9,7 @@ import pytest
 from engine.bpmn.content_model import CONTENT_MODEL
 from engine.bpmn.document import BPMN
 from engine.bpmn.lint import lint
-from engine.bpmn.package import read_files
+from engine.bpmn.package import read_file, read_files
 from engine.bpmn.rules import instead, subject
 from tests.bpmn.rule_examples import package_of
 from tests.bpmn.test_lint import WORLD, check_shape
@@ -206,3 +206,25 @@ def test_shapes_on_one_spot_are_both_found_under_the_name_bpmnlint_has_for_it():
     )
     named = [each for each in found_in_file(content) if "no-overlapping-elements" in (each.rule, *each.aliases)]
     assert {each.element for each in named} == {"Task_a", "Task_b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rules"),
+    [
+        (
+            "a.bpmn20.xml",
+            f'<definitions xmlns="{BPMN}"><process id="a" /></definitions>',
+            {"not-bpmn", "process-empty"},
+        ),
+        ("a.BPMN", f'<definitions xmlns="{BPMN}"><process id="a" /></definitions>', {"not-bpmn", "process-empty"}),
+        ("a.DMN", "<definitions />", {"not-bpmn", "decision-invalid"}),
+        ("a.Form", "[]", {"not-bpmn", "form-invalid"}),
+        ("a.txt", "", {"not-bpmn", "not-xml"}),
+        (".a.bpmn", "", {"not-bpmn", "not-xml"}),
+    ],
+)
+def test_a_file_with_another_ending_is_looked_into_and_told_that_it_is_not_read(tmp_path, name, content, rules):
+    (tmp_path / name).write_text(content)
+    found = lint(read_file(tmp_path / name), WORLD)
+    check_shape(found)
+    assert rules <= {each.rule for each in found if each.file == name}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from lxml import etree
 
 from engine.bpmn.content_model import CONTENT_MODEL, allows
 from engine.bpmn.document import BPMN
 from engine.bpmn.facts import FLOW_NODES, FactsError
+from engine.bpmn.package import belongs
 from engine.bpmn.rules import package_rule, rule
 from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, full_title, kind, title
 
@@ -68,8 +70,15 @@ def is_flat_enough(subject: Subject) -> Iterator[Place]:
 
 @package_rule("not-bpmn")
 def is_bpmn(subject: Subject) -> Iterator[Place]:
-    """The root of a diagram is ``definitions`` of BPMN 2.0."""
-    return _refused(subject, "not-bpmn", "请在流程图编辑器里重新保存成 BPMN 2.0 文件。")
+    """The root of a diagram is ``definitions`` of BPMN 2.0, and its name says that it is one."""
+    yield from _refused(subject, "not-bpmn", "请在流程图编辑器里重新保存成 BPMN 2.0 文件。")
+    for file in subject.package.files:
+        if not belongs(file):
+            wrong = "以点开头" if PurePosixPath(file).name.startswith(".") else "不是以 .bpmn、.dmn 或者 .form 结尾"
+            message = f"文件的名称{wrong}，启用的时候不会读它。"
+            yield subject.in_file(
+                file, 1, message, "是流程图的，请把名称改成以 .bpmn 结尾；表格改成 .dmn，表单改成 .form。"
+            )
 
 
 @rule("import-refused")

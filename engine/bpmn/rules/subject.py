@@ -449,12 +449,16 @@ class Subject:
         """Read every file; what cannot be read is kept with the reason."""
         subject = cls(package, world)
         for name, data in package.files.items():
-            if name.endswith(".bpmn"):
-                subject._read_diagram(name, data)
-            elif name.endswith(".dmn"):
-                subject._read_tables(name, data)
-            elif name.endswith(".form"):
-                subject._read_form(name, data)
+            match PurePosixPath(name).suffix.lower():
+                case ".dmn":
+                    subject._read_tables(name, data)
+                case ".form":
+                    subject._read_form(name, data)
+                case ".typ" | ".md":
+                    pass
+                case _:
+                    # Whatever else somebody asks about can only be a diagram, as some engines name them.
+                    subject._read_diagram(name, data)
         return subject
 
     @cached_property

@@ -92,12 +92,17 @@ def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
 def _sharpened(said: list[tuple[Rule, Place]]) -> Iterator[tuple[Rule, Place]]:
     """Leave out what a rule says in general where another says it precisely."""
     precise = {(each.instead_of, place.file, place.element) for each, place in said if each.instead_of}
-    said_well = {(place.file, place.element, place.line) for each, place in said if support.speaks(each)}
+    said_well = {_exactly(place) for each, place in said if support.speaks(each)}
     for each, place in said:
         general = place.element and (each.id, place.file, place.element) in precise
-        again = each.id == support.FALLBACK and (place.file, place.element, place.line) in said_well
+        again = each.id == support.FALLBACK and _exactly(place) in said_well
         if not general and not again:
             yield each, place
+
+
+def _exactly(place: Place) -> tuple[str, str, int, str]:
+    """Return where something is said; two parts of an element may stand in one line."""
+    return place.file, place.element, place.line, place.part
 
 
 def _fixable(subject: Subject, found: Set[str]) -> Set[tuple[str, str, int]]:

@@ -83,8 +83,11 @@ class _Reading:
             seen.add(id)
 
     def _script(self, node: etree._Element) -> str | None:
-        if node.tag in (_B + "scriptTask", _C + "script") or node.tag.startswith(_SPIFF):
+        around = node.getparent()
+        if node.tag in (_B + "scriptTask", _C + "script"):
             return "流程图里不允许有脚本"
+        if node.tag.startswith(_SPIFF) and around is not None and not around.tag.startswith(_SPIFF):
+            return "SpiffWorkflow 自己的设置里可以有脚本，流程图里不允许"
         return None
 
     def _quantity(self, node: etree._Element) -> str | None:

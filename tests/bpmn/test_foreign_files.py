@@ -228,3 +228,96 @@ def test_a_file_with_another_ending_is_looked_into_and_told_that_it_is_not_read(
     found = lint(read_file(tmp_path / name), WORLD)
     check_shape(found)
     assert rules <= {each.rule for each in found if each.file == name}
+
+
+@pytest.mark.parametrize("loop", ["<loopDataInputRef>list</loopDataInputRef>", 'behavior="One"'])
+def test_a_missing_form_on_the_same_line_hides_nothing(loop):
+    attribute, child = ("", loop) if loop.startswith("<") else (loop, "")
+    step = (
+        f'<userTask id="Task_a" name="签字"><multiInstanceLoopCharacteristics {attribute}>'
+        f"<loopCardinality>3</loopCardinality>{child}</multiInstanceLoopCharacteristics></userTask>"
+    )
+    rules = {each.rule for each in found_in(step, "form-missing", "engine-refuses")}
+    assert rules == {"form-missing", "engine-refuses"}
+
+
+@pytest.mark.parametrize(
+    ("drawn", "declared"),
+    [
+        (
+            '<dataObject id="There" /><dataObjectReference id="Data_a" name="材料" dataObjectRef="{}" />',
+            '<dataStore id="Other" />',
+        ),
+        ('<dataStoreReference id="Data_a" name="台账" dataStoreRef="{}" />', '<dataStore id="There" />'),
+        (
+            '<group id="Group_a" categoryValueRef="{}" />',
+            '<category id="C"><categoryValue id="There" value="一" /></category>',
+        ),
+    ],
+)
+def test_what_is_drawn_for_people_refers_to_what_is_there(drawn, declared):
+    for wanted, number in (("There", 0), ("Gone", 1)):
+        example = f'<process id="trial">{drawn.format(wanted)}</process>{declared}'
+        assert len(found_in(example, "dangling-reference")) == number
+
+
+@pytest.mark.parametrize("value", ["true", "1", "false", "0"])
+def test_only_a_flow_that_is_not_immediate_is_refused(value):
+    flow = (
+        '<userTask id="Task_a" name="办" /><userTask id="Task_b" name="审" />'
+        f'<sequenceFlow id="Flow_1" sourceRef="Task_a" targetRef="Task_b" isImmediate="{value}" />'
+    )
+    assert bool(found_in(flow, "unsupported-element")) is (value in ("false", "0"))
+
+
+def test_text_between_the_elements_is_lost_and_said_so():
+    (found,) = found_in('<userTask id="Task_a" name="办" />\n顺便说一句<!-- 不算 -->', "schema-invalid")
+    assert (found.rule, found.element) == ("schema-invalid", "trial")
+    assert "顺便说一句" in found.message
+    assert found_in('<userTask id="Task_a" name="办"><!-- 不算 --></userTask>', "schema-invalid") == []
+
+
+def test_two_times_are_not_called_none():
+    times = "<timeDate>2026-11-20</timeDate><timeDuration>P3D</timeDuration>"
+    timer = f"<timerEventDefinition>{times}</timerEventDefinition>"
+    event = f'<intermediateCatchEvent id="Event_a">{timer}</intermediateCatchEvent>'
+    (found,) = found_in(event, "timer-invalid", "engine-refuses")
+    assert "写了 2 个时间" in found.message
+
+
+def test_an_event_is_not_sent_to_a_kind_that_is_refused_too():
+    (found,) = found_in(
+        '<intermediateCatchEvent id="Event_a" name="等"><errorEventDefinition /></intermediateCatchEvent>',
+        "event-type-not-allowed-here",
+    )
+    assert "消息" in found.hint
+    assert "条件" not in found.hint
+
+
+def test_what_stands_in_a_wrong_place_is_said_once():
+    flow = (
+        '<userTask id="Task_a" name="办" /><userTask id="Task_b" name="审" />'
+        '<sequenceFlow id="Flow_1" sourceRef="Task_a" targetRef="Task_b"><condition>x</condition></sequenceFlow>'
+    )
+    found = found_in(flow, "schema-invalid", "unsupported-element", "engine-refuses")
+    assert [each.rule for each in found] == ["schema-invalid"]
+
+
+def test_a_process_without_an_id_is_said_once():
+    found = found_in('<process name="事项" isExecutable="true" />', "id-missing", "id-invalid")
+    assert [(each.rule, each.message) for each in found] == [("id-missing", "〈事项〉没有编号（id）。")]
+
+
+def test_ids_that_are_there_twice_do_not_make_flows_cross_a_border():
+    inside = '<startEvent id="S" /><endEvent id="E" /><sequenceFlow id="{}" sourceRef="S" targetRef="E" />'
+    process = inside.format("F1") + f'<subProcess id="P">{inside.format("F2")}</subProcess>'
+    assert {each.rule for each in found_in(process, "duplicate-id", "flow-crosses-scope")} == {"duplicate-id"}
+
+
+def test_a_boundary_event_that_leads_nowhere_is_disconnected_too():
+    event = (
+        '<userTask id="Task_a" name="办" /><boundaryEvent id="Event_a" name="超时" attachedToRef="Task_a">'
+        "<timerEventDefinition><timeDuration>P3D</timeDuration></timerEventDefinition></boundaryEvent>"
+    )
+    found = lint(package_of(event)[0], WORLD)
+    assert any(each.element == "Event_a" and "no-disconnected" in each.aliases for each in found)

@@ -30,6 +30,9 @@ _ONE = ("startQuantity", "completionQuantity")
 def flows_stay_inside(diagram: Diagram) -> Iterator[Place]:
     """A flow joins two nodes of the same process or sub-process; SpiffWorkflow loses any other."""
     for flow, source, target in _joined(diagram):
+        if {source.get("id"), target.get("id")} & diagram.twice:
+            # Which of the two is meant nobody knows; duplicate-id says so.
+            continue
         same_process = _process(source) is _process(target)
         if same_process and any(node.getparent() is not flow.getparent() for node in (source, target)):
             message = f"从{title(source)}到{title(target)}的箭头穿过了子流程的边界。"

@@ -60,6 +60,7 @@ _OF_ATTRIBUTES = {
     "completionQuantity": "请删去它；要同时办几路的，在后面画一个并行网关。",
     "instantiate": "请删去它，在前面画一个等消息的开始事件。",
     "eventGatewayType": "请改成 Exclusive（等几件里先到的一件）；都要等到的，用并行网关分开，再用并行网关合上。",
+    "isImmediate": "请删去它：箭头一到，后面那一步就办。",
     "parallelMultiple": "请删去它；都要等到的，用并行网关分开，再用并行网关合上。",
 }
 #: what the settings of other engines are about

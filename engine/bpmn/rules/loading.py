@@ -8,15 +8,22 @@ from pathlib import PurePosixPath
 
 from lxml import etree
 
-from engine.bpmn.content_model import CONTENT_MODEL, allows
+from engine.bpmn.content_model import CONTENT_MODEL, TEXTS, allows, is_misplaced
 from engine.bpmn.document import BPMN
 from engine.bpmn.facts import FLOW_NODES, FactsError
 from engine.bpmn.package import belongs
 from engine.bpmn.rules import package_rule, rule
-from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, full_title, kind, title
+from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, full_title, kind, kind_name, title
 
 #: the kinds a reference may mean, in a word
-_MEANT = {("process",): "流程", ("sequenceFlow",): "箭头"}
+_MEANT = {
+    ("process",): "流程",
+    ("sequenceFlow",): "箭头",
+    ("dataObject",): "数据对象",
+    ("dataStore",): "数据存储",
+    ("categoryValue",): "分组的名称",
+}
+_LONGEST_QUOTE = 20
 _NEEDS_ID = ("process", "lane", "message", "error")
 
 
@@ -125,7 +132,8 @@ def has_ids(diagram: Diagram) -> Iterator[Place]:
     named = [element for element in diagram.elements if kind(element) in _NEEDS_ID]
     for element in [*diagram.nodes, *named]:
         if not element.get("id"):
-            yield diagram.at(element, f"{title(element)}没有编号（id）。", "请给它一个编号，例如 Task_approve。")
+            called = title(element) if element.get("name", "").strip() else f"有一个{kind_name(element)}"
+            yield diagram.at(element, f"{called}没有编号（id）。", "请给它一个编号，例如 Task_approve。")
 
 
 @rule("duplicate-id")
@@ -200,6 +208,12 @@ def _references(diagram: Diagram) -> Iterator[tuple[etree._Element, str, tuple[s
                 yield element, element.get("attachedToRef", ""), node_kinds
             case "participant" if element.get("processRef"):
                 yield element, element.get("processRef"), ("process",)
+            case "dataObjectReference" if element.get("dataObjectRef"):
+                yield element, element.get("dataObjectRef"), ("dataObject",)
+            case "dataStoreReference" if element.get("dataStoreRef"):
+                yield element, element.get("dataStoreRef"), ("dataStore",)
+            case "group" if element.get("categoryValueRef"):
+                yield element, element.get("categoryValueRef"), ("categoryValue",)
         if element.get("default") and element.tag.startswith(f"{{{BPMN}}}"):
             yield element, element.get("default"), ("sequenceFlow",)
 
@@ -212,10 +226,13 @@ def stands_where_bpmn_has_it(diagram: Diagram) -> Iterator[Place]:
         if content is None:
             continue
         for child in element.iterchildren(f"{{{BPMN}}}*"):
-            known = kind(child) in CONTENT_MODEL or kind(element) == "extensionElements"
-            if known and kind(child) not in content.children:
+            if is_misplaced(kind(child), kind(element)):
                 message = f"{full_title(child)}放在{full_title(element)}里，BPMN 里没有这个位置，读不到它。"
                 yield diagram.at(child, message, "请删去它，在流程图编辑器里重新画到该在的地方。")
+        stray = next((text for text in _texts_in(element) if text.strip()), "")
+        if stray and kind(element) not in TEXTS:
+            message = f"{full_title(element)}里夹着文字“{_short(stray)}”，读不到它。"
+            yield diagram.at(element, message, "请删去这些文字；要说明的写进文档（documentation）。")
         for attribute, value in element.attrib.items():
             if attribute in content.attributes:
                 allowed = content.attributes[attribute]
@@ -226,6 +243,18 @@ def stands_where_bpmn_has_it(diagram: Diagram) -> Iterator[Place]:
             elif not attribute.startswith("{"):
                 message = f"{full_title(element)}没有 {attribute} 这一项，写了也不起作用。"
                 yield diagram.at(element, message, "请删去它；附加的说明写在扩展元素（extensionElements）里。")
+
+
+def _texts_in(element: etree._Element) -> Iterator[str]:
+    """Return the texts that stand directly in an element."""
+    yield element.text or ""
+    for child in element:
+        yield child.tail or ""
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
 
 @rule("fact-invalid")

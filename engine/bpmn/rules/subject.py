@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -122,6 +123,20 @@ _KINDS = {
     "ioBinding": "输入输出的对应",
     "partitionElement": "泳道的划分依据",
     "supports": "支持的流程",
+    "condition": "条件",
+    "conditionExpression": "条件",
+    "categoryValue": "分组的名称",
+    "resource": "岗位",
+    "interface": "服务接口",
+    "operation": "服务操作",
+    "itemDefinition": "数据类型",
+    "partnerEntity": "合作方",
+    "partnerRole": "合作方的角色",
+    "endPoint": "服务地址",
+    "laneSet": "泳道组",
+    "property": "属性",
+    "import": "引用",
+    "category": "分组的类别",
     "extension": "扩展声明",
     "event": "没有类型的事件",
 }
@@ -140,6 +155,8 @@ class Place:
     hint: str
     #: ids of the nodes and flows that lead there
     path: tuple[str, ...] = ()
+    #: tag of what is meant, which may be a part of the element
+    part: str = ""
 
 
 _B = f"{{{BPMN}}}"
@@ -245,7 +262,7 @@ class Diagram:
         while owner is not None and not (owner.get("id") and owner.tag.startswith(_B) and not is_part(owner)):
             owner = owner.getparent()
         id, name = ("", "") if owner is None else (owner.get("id", ""), owner.get("name", ""))
-        return Place(self.file, element.sourceline or 1, id, name, message, hint)
+        return Place(self.file, element.sourceline or 1, id, name, message, hint, part=kind(element))
 
     @property
     def is_main(self) -> bool:
@@ -286,6 +303,12 @@ class Diagram:
     @cached_property
     def by_id(self) -> Mapping[str, etree._Element]:
         return {element.get("id"): element for element in reversed(self.elements) if element.get("id")}
+
+    @cached_property
+    def twice(self) -> frozenset[str]:
+        """The ids that several elements have."""
+        counts = Counter(element.get("id") for element in self.elements if element.get("id"))
+        return frozenset(id for id, count in counts.items() if count > 1)
 
     @cached_property
     def outgoing(self) -> Mapping[str, list[etree._Element]]:

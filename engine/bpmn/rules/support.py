@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from engine.bpmn.content_model import is_misplaced
 from engine.bpmn.decisions import DecisionError
 from engine.bpmn.dialect import DialectError, load_specs
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
@@ -31,6 +32,8 @@ from engine.bpmn.rules.subject import (
 from engine.bpmn.rules.written import CONDITIONS
 from engine.errors import EngineError
 
+#: what they say of a step is about what it uses, not about how it is drawn
+_OF_OTHER_FILES = ("form-missing", "form-invalid", "decision-missing", "decision-invalid", "service-without-handler")
 #: heard where no other rule has found an error at the same element
 FALLBACK = "engine-refuses"
 #: asked when no other rule has found an error
@@ -88,6 +91,7 @@ _PLAIN_VALUES = {
     "instantiate": ("false", "0"),
     "eventGatewayType": ("Exclusive",),
     "parallelMultiple": ("false", "0"),
+    "isImmediate": ("true", "1"),
 }
 #: camunda: attribute → where it is obeyed
 _OBEYED = {
@@ -151,7 +155,10 @@ def uses_what_is_run(diagram: Diagram) -> Iterator[Place]:
     """Whatever the engine does not carry out as drawn is refused, not skipped."""
     unsupported: set[etree._Element] = set()
     for element in diagram.elements:
-        wrong, hint = _unsupported(element)
+        # What stands in a wrong place is said to stand there.
+        around = element.getparent()
+        misplaced = around is not None and is_misplaced(kind(element), kind(around))
+        wrong, hint = ("", "") if misplaced else _unsupported(element)
         if wrong and not any(ancestor in unsupported for ancestor in element.iterancestors()):
             unsupported.add(element)
             yield diagram.at(element, wrong, hint)
@@ -353,8 +360,9 @@ def has_free_ids(diagram: Diagram) -> Iterator[Place]:
         if id and not _ID.fullmatch(id):
             message = f"{title(element)}的编号“{id}”写法不对。"
             yield diagram.at(element, message, "编号以字母开头，只用字母、数字、下划线、点和减号。")
-    if diagram.is_main and diagram.processes and diagram.processes[0].get("id", "") != diagram.subject.package.id:
-        process = diagram.processes[0]
+    process = diagram.processes[0] if diagram.is_main and diagram.processes else None
+    # One without an id is said by id-missing.
+    if process is not None and process.get("id") and process.get("id") != diagram.subject.package.id:
         message = f"流程的编号 {process.get('id', '')} 和文件夹的名称 {diagram.subject.package.id} 不一样。"
         yield diagram.at(
             process, message, "请把两个改成一样：文件夹的名称是代码、下划线、流程的编号，例如 E01_seal_use。"
@@ -363,8 +371,15 @@ def has_free_ids(diagram: Diagram) -> Iterator[Place]:
 
 def speaks(rule: Rule) -> bool:
     """Tell whether a rule says why something is not run, so that the fallback need not say it again."""
-    says_why = rule.severity == "error" and rule.group not in ("naming", "picture", "data", "domain")
-    return says_why and rule.id != FALLBACK
+    says_why = rule.severity == "error" and rule.group not in (
+        "naming",
+        "picture",
+        "data",
+        "domain",
+        "decisions",
+        "forms",
+    )
+    return says_why and rule.id not in (FALLBACK, *_OF_OTHER_FILES)
 
 
 @rule(FALLBACK)

@@ -9,6 +9,7 @@ from lxml import etree
 
 from engine.bpmn.rules import rule
 from engine.bpmn.rules.subject import (
+    EVENT_NAMES,
     SCOPES,
     Diagram,
     Place,
@@ -38,19 +39,6 @@ _ALLOWED = {
 _NOT_RUN = {"conditional", "compensate", "cancel"}
 #: what stops a step cannot at the same time leave it running
 _INTERRUPTING = ("error", "cancel", "compensate")
-EVENT_NAMES = {
-    "": "空白",
-    "message": "消息",
-    "timer": "定时",
-    "error": "错误",
-    "terminate": "终止",
-    "signal": "信号",
-    "escalation": "升级",
-    "compensate": "补偿",
-    "cancel": "取消",
-    "conditional": "条件",
-    "link": "链接",
-}
 
 
 @rule("start-event-missing", aliases=("start-event-required", "EXT.097"))

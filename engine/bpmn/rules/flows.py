@@ -9,6 +9,7 @@ from lxml import etree
 from engine.bpmn.facts import FLOW_NODES
 from engine.bpmn.rules import rule
 from engine.bpmn.rules.subject import (
+    OTHER_STEPS,
     Diagram,
     Place,
     bpmn,
@@ -99,10 +100,6 @@ def _pool(diagram: Diagram, element: etree._Element) -> etree._Element | None:
     return _process(element)
 
 
-#: steps that are refused as such: a flow may lead to them
-_OTHER_STEPS = ("implicitThrowEvent", "event", "choreographyTask", "subChoreography", "callChoreography")
-
-
 @rule(
     "artifact-flow",
     aliases=("EXT.006", "EXT.007", "EXT.008", "EXT.009", "EXT.021", "EXT.022"),
@@ -114,7 +111,7 @@ def flows_join_steps(diagram: Diagram) -> Iterator[Place]:
         allowed = FLOW_NODES if kind(flow) == "sequenceFlow" else FLOW_NODES.union(_POOLS)
         for end in ("sourceRef", "targetRef"):
             joined = diagram.by_id.get(flow.get(end, ""))
-            if joined is not None and kind(joined) not in allowed.union(_OTHER_STEPS):
+            if joined is not None and kind(joined) not in allowed.union(OTHER_STEPS):
                 message = f"{full_title(flow)}接到了{full_title(joined)}，它不是一个步骤。"
                 yield diagram.at(flow, message, "说明和数据请用关联线（虚线）来连；箭头只连步骤、事件和网关。")
 

@@ -13,6 +13,9 @@ _CALL = "请删去它：系统办的步骤用服务任务，选一个连接器�
 _DATA = "请删去它：要填的写进表单，要算的写成决策表，填了以后后面的步骤都看得到。"
 _MATCHED = "请删去它：消息按事项的编号找到是哪一件，两头写同一个消息就行。"
 _POOLS = "请删去它：两头写同一个消息就连得上；别的单位办的事不用画出来。"
+_CALLED = "请删去它：要调用的流程写在调用活动的 calledElement 上，给它的数据写在 camunda:in、camunda:out 里。"
+_TABLE = "请删去它：决策表写在规则任务的 camunda:decisionRef 上，结果的名称写在 camunda:resultVariable 上。"
+_REPEATED = "请删去它：给几个人各办一次的，名单写在 camunda:collection 上。"
 _PROCESS = "请画成流程：一个流程一个文件，用调用活动来调用。"
 _STEP = "请把要办的事画成步骤，看得见的才会执行；别的可以删去。"
 
@@ -69,11 +72,16 @@ _OF_SETTINGS = {
     "assignmentDefinition potentialStarter humanPerformer performer groupId actorId",
     _WHEN: "dueDate followUpDate priority taskSchedule priorityDefinition businessCalendarName",
     _FORM: "formKey formRef formData formDefinition formProperty formHandlerClass formFieldValidation userTaskForm "
-    "formVariables allowSendingForm properties instructionsForEndUser",
+    "formVariables allowSendingForm instructionsForEndUser",
     _CALL: "taskDefinition type topic class delegateExpression expression resultVariable connector field taskName "
-    "serviceTaskOperator taskHeaders calledDecision resultVariableName taskPriority errorEventDefinition "
-    "serviceImplementation",
-    _DATA: "ioMapping inputOutput in out variables businessKey local mapException",
+    "serviceTaskOperator taskHeaders taskPriority errorEventDefinition serviceimplementation serviceinterface "
+    "serviceoperation",
+    _DATA: "ioMapping inputOutput in out variables local mapException",
+    _MATCHED: "subscription businessKey",
+    _CALLED: "calledElement calledElementVersion calledElementTenantId variableMappingClass "
+    "variableMappingDelegateExpression independent waitForCompletion",
+    _TABLE: "calledDecision decisionRefVersion decisionRefTenantId decisionRefVersionTag ruleFlowGroup",
+    _REPEATED: "loopCharacteristics collection elementVariable",
 }
 _BY_SETTING = {name: hint for hint, names in _OF_SETTINGS.items() for name in names.split()}
 
@@ -95,5 +103,5 @@ def of_attribute(name: str) -> str:
 
 def of_setting(name: str) -> str:
     """Return what to do about a setting that only another engine obeys."""
-    does_something = name.lower().endswith(("listener", "script"))
+    does_something = name.lower().endswith(("listener", "listeners", "script"))
     return _BY_SETTING.get(name, _STEP if does_something else DELETE)

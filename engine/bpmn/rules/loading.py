@@ -13,7 +13,7 @@ from engine.bpmn.document import BPMN
 from engine.bpmn.facts import FLOW_NODES, FactsError
 from engine.bpmn.package import belongs
 from engine.bpmn.rules import package_rule, rule
-from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, full_title, kind, kind_name, title
+from engine.bpmn.rules.subject import OTHER_STEPS, Diagram, Place, Subject, bpmn, full_title, kind, kind_name, title
 
 #: the kinds a reference may mean, in a word
 _MEANT = {
@@ -193,7 +193,7 @@ def refers_to_what_is_there(diagram: Diagram) -> Iterator[Place]:
 
 def _references(diagram: Diagram) -> Iterator[tuple[etree._Element, str, tuple[str, ...]]]:
     """Return element, what it refers to, and the kinds that may be meant; () when any will do."""
-    node_kinds = tuple(FLOW_NODES)
+    node_kinds = (*FLOW_NODES, *OTHER_STEPS)
     for element in diagram.elements:
         match kind(element):
             case "sequenceFlow":

@@ -31,6 +31,8 @@ from engine.model import Activity, ProcessFacts
 
 #: nodes and flows of one diagram
 MAX_NODES, MAX_FLOWS = 2_000, 3_000
+#: steps that are refused as such: a flow may lead to them all the same
+OTHER_STEPS = ("implicitThrowEvent", "event", "choreographyTask", "subChoreography", "callChoreography")
 SCOPES = ("process", "subProcess", "transaction", "adHocSubProcess")
 
 _KINDS = {
@@ -142,6 +144,21 @@ _KINDS = {
 }
 
 
+EVENT_NAMES = {
+    "": "空白",
+    "message": "消息",
+    "timer": "定时",
+    "error": "错误",
+    "terminate": "终止",
+    "signal": "信号",
+    "escalation": "升级",
+    "compensate": "补偿",
+    "cancel": "取消",
+    "conditional": "条件",
+    "link": "链接",
+}
+
+
 @dataclass(frozen=True)
 class Place:
     """What a rule says about one place."""
@@ -196,7 +213,10 @@ def kind_name(element: etree._Element) -> str:
     """Return the kind of an element in Chinese, its tag where there is no word."""
     if is_true(element, "triggeredByEvent"):
         return "事件子流程"
-    return _KINDS.get(kind(element), kind(element))
+    name = kind(element)
+    if name.endswith("EventDefinition"):
+        return f"{EVENT_NAMES.get(name.removesuffix('EventDefinition'), '')}事件的内容"
+    return _KINDS.get(name, name)
 
 
 def title(element: etree._Element | None) -> str:
@@ -206,7 +226,10 @@ def title(element: etree._Element | None) -> str:
     if name := " ".join(element.get("name", "").split()):
         return f"〈{name}〉"
     called = kind_name(element)
-    return f"{called} {element.get('id')}" if element.get("id") else f"一个没有编号的{called}"
+    if element.get("id"):
+        return f"{called} {element.get('id')}"
+    # A part is known by what it is part of, and needs no id.
+    return f"一个{called}" if is_part(element) else f"一个没有编号的{called}"
 
 
 def definitions(event: etree._Element) -> list[etree._Element]:

@@ -12,8 +12,8 @@ from engine.bpmn.decisions import DecisionError
 from engine.bpmn.dialect import DialectError, load_specs
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
 from engine.bpmn.rules import Rule, instead, package_rule, rule
-from engine.bpmn.rules.events import EVENT_NAMES
 from engine.bpmn.rules.subject import (
+    EVENT_NAMES,
     Diagram,
     Place,
     Subject,
@@ -343,9 +343,12 @@ def has_no_script(diagram: Diagram) -> Iterator[Place]:
         language = element.get("language") or "feel"
         if kind(element) == "scriptTask":
             yield diagram.at(element, f"{title(element)}是脚本任务，流程图里不允许有脚本。", hint)
-        elif code or (kind(element) in CONDITIONS and "feel" not in language.lower()):
-            what = f"camunda:{code[0]}" if code else f"用 {language} 写的条件"
-            yield diagram.at(element, f"{title(_named(element))}有{what}，流程图里不允许有程序。", hint)
+        elif code:
+            message = f"{title(_named(element))}有camunda:{code[0]}，流程图里不允许有程序。"
+            yield diagram.at(element, message, hint)
+        elif kind(element) in CONDITIONS and "feel" not in language.lower():
+            message = f"{title(_named(element))}有用 {language} 写的条件，流程图里不允许有程序。"
+            yield diagram.at(element, message, "请删去 language 这一项，条件写成 copies > 10 这样。")
     for script in diagram.root.iter(camunda("script"), *(f"{{{_SPIFF}}}{name}" for name in _SPIFF_SCRIPTS)):
         owner = next(script.iterancestors(f"{{{BPMN}}}*"), diagram.root)
         owner = owner.getparent() if kind(owner) == "extensionElements" else owner

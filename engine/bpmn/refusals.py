@@ -61,6 +61,7 @@ class _Reading:
         self.declared = {tag: {each.get("id") for each in root.iter(_B + tag)} for tag in REFERENCES.values()}
         self.entering = Counter(flow.get("targetRef") for flow in root.iter(_B + "sequenceFlow"))
         self.leaving = Counter(flow.get("sourceRef") for flow in root.iter(_B + "sequenceFlow"))
+        self.hosts = {event.get("attachedToRef") for event in root.iter(_B + "boundaryEvent")}
         #: process or sub-process → its links with their names
         self._links: dict[etree._Element, dict[etree._Element, str]] = {}
 
@@ -221,6 +222,8 @@ class _Reading:
             return "事件网关后面只能接等消息、信号或者时间的事件"
         if self.entering[target.get("id")] > 1:
             return "事件网关后面的事件不能再有别的箭头通进来"
+        if target.get("id") in self.hosts:
+            return "事件网关等的接收任务，边上不能再挂事件"
         return None
 
     def _scope(self, node: etree._Element) -> str | None:

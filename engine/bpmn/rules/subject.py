@@ -31,6 +31,8 @@ from engine.model import Activity, ProcessFacts
 
 #: nodes and flows of one diagram
 MAX_NODES, MAX_FLOWS = 2_000, 3_000
+#: nodes of one id: each is asked about all the flows of the others
+MAX_SAME_ID = 100
 #: steps that are refused as such: a flow may lead to them all the same
 OTHER_STEPS = ("implicitThrowEvent", "event", "choreographyTask", "subChoreography", "callChoreography")
 SCOPES = ("process", "subProcess", "transaction", "adHocSubProcess")
@@ -619,6 +621,13 @@ def _refuse_size(root: etree._Element) -> None:
         if len(found) > limit:
             message = f"图里有 {len(found):,} 个{word}，最多 {limit:,} 个。"
             raise XmlRefused("size-limit", message, found[limit].sourceline or 1)
+    counts: Counter[str] = Counter()
+    for node in root.iter(*map(bpmn, FLOW_NODES)):
+        id = node.get("id", "")
+        counts[id] += 1
+        if id and counts[id] > MAX_SAME_ID:
+            message = f"编号 {id} 用了 {MAX_SAME_ID} 次以上。"
+            raise XmlRefused("size-limit", message, node.sourceline or 1)
 
 
 @lru_cache(maxsize=1024)

@@ -105,6 +105,11 @@ def _exactly(place: Place) -> tuple[str, str, int, str]:
     return place.file, place.element, place.line, place.part
 
 
+def _in_one_line(text: str) -> str:
+    """Return a sentence without line breaks and signs nobody sees: what a file says must not steer a terminal."""
+    return text if text.isprintable() else "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
+
+
 def _fixable(subject: Subject, found: Set[str]) -> Set[tuple[str, str, int]]:
     """Return rule, file and line of what can be mended by itself."""
     if found.isdisjoint(mending.MENDERS):
@@ -123,8 +128,8 @@ def _finding(each: Rule, place: Place, subject: Subject, fixable: Set[tuple[str,
         place.line,
         place.element,
         place.name,
-        place.message,
-        place.hint,
+        _in_one_line(place.message),
+        _in_one_line(place.hint),
         each.aliases,
         path=place.path,
         source="" if source is None else str(source),

@@ -350,3 +350,126 @@ def test_a_condition_in_another_language_is_mended_by_a_condition():
     flow = f'<sequenceFlow id="F" sourceRef="Task_a" targetRef="Task_b">{condition}</sequenceFlow>'
     (found,) = found_in(step + flow, "script-forbidden")
     assert "copies > 10" in found.hint
+
+
+def flow(source: str, target: str) -> str:
+    return f'<sequenceFlow id="{source}_{target}" sourceRef="{source}" targetRef="{target}" />'
+
+
+MESSAGE = '<messageEventDefinition messageRef="M" />'
+DEFINED = (
+    '<message id="M" name="papers" /><messageEventDefinition id="MD" messageRef="M" />'
+    '<terminateEventDefinition id="TD" /><error id="R" name="no" errorCode="no" />'
+    '<errorEventDefinition id="ED" errorRef="R" />'
+)
+LINE = '<startEvent id="S" /><userTask id="T" /><endEvent id="E" />' + flow("S", "T")
+BESIDE = (
+    LINE
+    + flow("T", "E")
+    + f'<boundaryEvent id="B" attachedToRef="T" cancelActivity="false">{MESSAGE}</boundaryEvent>'
+    + '<userTask id="U" />'
+    + flow("B", "U")
+    + flow("U", "E")
+)
+REACTION = (
+    LINE
+    + flow("T", "E")
+    + '<subProcess id="P" triggeredByEvent="true"><startEvent id="X" isInterrupting="false">'
+    + f'{MESSAGE}</startEvent><userTask id="Y" /><endEvent id="Z" />{flow("X", "Y")}{flow("Y", "Z")}</subProcess>'
+)
+STOPPED = LINE + flow("T", "E") + '<endEvent id="F"><terminateEventDefinition /></endEvent>' + flow("S", "F")
+THROWN = (
+    '<startEvent id="S" /><endEvent id="E" /><subProcess id="P"><startEvent id="X" /><userTask id="Y" />'
+    '<endEvent id="Z"><errorEventDefinition errorRef="R" /></endEvent>'
+    + flow("X", "Y")
+    + flow("Y", "Z")
+    + '</subProcess><boundaryEvent id="B" attachedToRef="P"><errorEventDefinition errorRef="R" /></boundaryEvent>'
+    + flow("S", "P")
+    + flow("P", "E")
+    + flow("B", "E")
+)
+EITHER = (
+    '<startEvent id="S" /><eventBasedGateway id="G" /><endEvent id="E" />'
+    f'<intermediateCatchEvent id="C">{MESSAGE}</intermediateCatchEvent><intermediateCatchEvent id="D">'
+    "<timerEventDefinition><timeDuration>P3D</timeDuration></timerEventDefinition></intermediateCatchEvent>"
+    + flow("S", "G")
+    + flow("G", "C")
+    + flow("G", "D")
+    + flow("C", "E")
+    + flow("D", "E")
+)
+LINKED = (
+    LINE
+    + flow("T", "A")
+    + flow("B", "E")
+    + '<intermediateThrowEvent id="A"><linkEventDefinition name="下一页" /></intermediateThrowEvent>'
+    + '<intermediateCatchEvent id="B"><linkEventDefinition name="下一页" /></intermediateCatchEvent>'
+)
+
+
+@pytest.mark.parametrize(
+    ("usual", "old", "new"),
+    [
+        (BESIDE, '"false"', '"0"'),
+        (BESIDE, '"false"', '" false "'),
+        (BESIDE, MESSAGE, "<eventDefinitionRef>MD</eventDefinitionRef>"),
+        (BESIDE, MESSAGE, "<eventDefinitionRef>\n  t:MD\n</eventDefinitionRef>"),
+        (BESIDE, 'attachedToRef="T"', 'attachedToRef="t:T"'),
+        (BESIDE, 'messageRef="M"', 'messageRef="t:M"'),
+        (REACTION, '"true"', '"1"'),
+        (REACTION, '"false"', '"0"'),
+        (REACTION, MESSAGE, "<eventDefinitionRef>MD</eventDefinitionRef>"),
+        (STOPPED, "<terminateEventDefinition />", "<eventDefinitionRef>TD</eventDefinitionRef>"),
+        (THROWN, '<errorEventDefinition errorRef="R" />', "<eventDefinitionRef>ED</eventDefinitionRef>"),
+        (EITHER, MESSAGE, "<eventDefinitionRef>MD</eventDefinitionRef>"),
+        (LINKED, 'name="下一页" /></intermediateThrowEvent>', 'name=" 下一页" /></intermediateThrowEvent>'),
+    ],
+)
+def test_what_the_standard_spells_in_several_ways_is_judged_alike(usual, old, new):
+    assert old in usual
+    said = []
+    for process in (usual, usual.replace(old, new)):
+        found = found_in_file(
+            f'<definitions xmlns="{BPMN}" xmlns:t="urn:t" targetNamespace="urn:t">{DEFINED}'
+            f'<process id="trial" isExecutable="true">{process}</process></definitions>'
+        )
+        said.append({(each.rule, each.element, each.message) for each in found})
+    assert said[0] == said[1]
+
+
+def test_a_bulky_definition_is_not_copied_into_every_event():
+    events = "".join(
+        f'<startEvent id="S{number}"><eventDefinitionRef>MD</eventDefinitionRef></startEvent>'
+        for number in range(1_000)
+    )
+    bulky = f'<messageEventDefinition id="MD">{"<documentation />" * 9_000}</messageEventDefinition>'
+    found = found_in_file(f'<definitions xmlns="{BPMN}">{bulky}<process id="trial">{events}</process></definitions>')
+    assert any(each.severity == "error" for each in found)
+
+
+def test_a_definition_that_is_not_there_is_missed():
+    event = '<startEvent id="S"><eventDefinitionRef>Gone</eventDefinitionRef></startEvent>'
+    (found,) = found_in(event, "dangling-reference")
+    assert "Gone" in found.message
+
+
+def test_an_attribute_with_the_prefix_of_bpmn_is_not_read():
+    event = (
+        f'<userTask id="Task_a" name="办" /><boundaryEvent xmlns:b="{BPMN}" id="Event_a" name="超时" '
+        'attachedToRef="Task_a" b:cancelActivity="false"><timerEventDefinition><timeDuration>P3D</timeDuration>'
+        "</timerEventDefinition></boundaryEvent>"
+    )
+    (found,) = found_in(event, "schema-invalid")
+    assert found.hint == '请去掉前缀，只写 cancelActivity="…"。'
+
+
+def test_what_a_file_says_does_not_steer_a_terminal():
+    step = '<userTask id="Task_a" name="办&#x9b;31m&#x202e;事&#10;项" />'
+    found = found_in(step, "no-disconnected", "naming-convention")
+    assert found
+    assert all(each.message.isprintable() for each in found)
+    assert any("办31m事 项" in each.message for each in found)
+
+
+def test_executable_may_have_white_space_around_it():
+    assert found_in('<process id="trial" isExecutable=" 1 " />', "process-not-executable", "schema-invalid") == []

@@ -13,7 +13,18 @@ from engine.bpmn.document import BPMN
 from engine.bpmn.facts import FLOW_NODES, FactsError
 from engine.bpmn.package import belongs
 from engine.bpmn.rules import package_rule, rule
-from engine.bpmn.rules.subject import OTHER_STEPS, Diagram, Place, Subject, bpmn, full_title, kind, kind_name, title
+from engine.bpmn.rules.subject import (
+    OTHER_STEPS,
+    Diagram,
+    Place,
+    Subject,
+    bpmn,
+    full_title,
+    is_true,
+    kind,
+    kind_name,
+    title,
+)
 
 #: the kinds a reference may mean, in a word
 _MEANT = {
@@ -121,7 +132,7 @@ def is_executable(diagram: Diagram) -> Iterator[Place]:
         if number:
             message = f"一个文件里只能有一个流程，{title(process)}不会执行。"
             yield diagram.at(process, message, "请把它画到自己的文件里，用调用活动来调用。")
-        elif process.get("isExecutable") not in ("true", "1"):
+        elif not is_true(process, "isExecutable"):
             message = f"{full_title(process)}没有标成可以执行。"
             yield diagram.at(process, message, "请在流程的属性里勾上“可执行”（isExecutable=true）。")
 
@@ -204,6 +215,9 @@ def _references(diagram: Diagram) -> Iterator[tuple[etree._Element, str, tuple[s
                 yield element, element.get("targetRef", ""), ()
             case "flowNodeRef":
                 yield element, (element.text or "").strip(), node_kinds
+            case "eventDefinitionRef":
+                # What is there has been copied into the event.
+                yield element, (element.text or "").strip(), ()
             case "boundaryEvent":
                 yield element, element.get("attachedToRef", ""), node_kinds
             case "participant" if element.get("processRef"):
@@ -240,6 +254,10 @@ def stands_where_bpmn_has_it(diagram: Diagram) -> Iterator[Place]:
                     known = f"只能写 {'、'.join(allowed)}" if isinstance(allowed, tuple) else "要写整数"
                     message = f"{full_title(element)}的 {attribute} 写成了“{value}”，读不懂。"
                     yield diagram.at(element, message, f"{attribute} {known}；不需要的，请删去这一项。")
+            elif attribute.startswith(f"{{{BPMN}}}"):
+                name = etree.QName(attribute).localname
+                message = f"{full_title(element)}的 {name} 前面写了前缀，读不到它。"
+                yield diagram.at(element, message, f'请去掉前缀，只写 {name}="…"。')
             elif not attribute.startswith("{"):
                 message = f"{full_title(element)}没有 {attribute} 这一项，写了也不起作用。"
                 yield diagram.at(element, message, "请删去它；附加的说明写在扩展元素（extensionElements）里。")

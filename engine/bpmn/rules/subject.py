@@ -21,7 +21,7 @@ from engine.bpmn.layout.picture import Picture
 from engine.bpmn.layout.quality import Quality
 from engine.bpmn.layout.scene import Scene, rate_all, read_scenes
 from engine.bpmn.lifting import links_of
-from engine.bpmn.normal_form import join_texts, normalise
+from engine.bpmn.normal_form import join_texts, normalise, spell_out
 from engine.bpmn.package import Package
 from engine.bpmn.refusals import Refusal, refusals
 from engine.bpmn.rules import World
@@ -256,7 +256,7 @@ def has_condition(flow: etree._Element) -> bool:
 
 
 def is_true(element: etree._Element, attribute: str) -> bool:
-    return element.get(attribute) in ("true", "1")
+    return element.get(attribute, "").strip() in ("true", "1")
 
 
 def full_title(element: etree._Element) -> str:
@@ -576,6 +576,7 @@ class Subject:
                 raise XmlRefused("not-bpmn", _other_kind(etree.QName(root)), root.sourceline or 1)
             _refuse_size(root)
             join_texts(root)
+            spell_out(root)
             self.diagrams.append(Diagram(name, root, self))
         except XmlRefused as error:
             self.refused.append((name, error))

@@ -238,6 +238,17 @@ def test_findings_say_where_what_and_how_to_mend(item, capsys):
     assert re.search("[1-9] 处错误，[0-9]+ 处提醒，[0-9]+ 处说明", printed.splitlines()[-1])
 
 
+def test_a_diagram_with_another_ending_is_checked_and_never_passed_over(item, capsys):
+    other = item.parent / "seal_use.bpmn20.xml"
+    other.write_bytes((item / "seal_use.bpmn").read_bytes())
+    assert main(["lint", str(other), "--format", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {each["file"] for each in found} == {other.name}
+    assert any(each["rule"] == "not-bpmn" for each in found)
+    (item / "seal_use.bpmn").rename(item / "seal_use.txt")
+    assert main(["lint", str(item / "seal_use.txt")]) == 1
+
+
 def test_a_finding_names_a_file_that_a_tool_can_open(item, capsys, monkeypatch):
     diagram = item / "seal_use.bpmn"
     diagram.write_text(diagram.read_text("utf-8").replace(' isExecutable="true"', ""), "utf-8")

@@ -139,6 +139,8 @@ _TEXTS = "documentation text script incoming outgoing flowNodeRef".split()
 EXPRESSIONS = (
     "conditionExpression timeDate timeDuration timeCycle loopCardinality loopCondition completionCondition condition"
 ).split()
+#: elements in which text has a meaning
+TEXTS = frozenset((*_TEXTS, *EXPRESSIONS, "extensionElements"))
 _OF_TEXTS = ("id", "textFormat", "language", "evaluatesToTypeRef")
 
 
@@ -170,6 +172,13 @@ CONTENT_MODEL: Mapping[str, Content] = {
     **{name: Content(dict.fromkeys(_OF_TEXTS), frozenset()) for name in _TEXTS},
     **{name: Content(dict.fromkeys(_OF_TEXTS), _built("base").children) for name in EXPRESSIONS},
 }
+
+
+def is_misplaced(child: str, parent: str) -> bool:
+    """Tell whether BPMN knows both elements, and not one inside the other."""
+    content = CONTENT_MODEL.get(parent)
+    known = child in CONTENT_MODEL or parent == "extensionElements"
+    return content is not None and known and child not in content.children
 
 
 def allows(values: tuple[str, ...] | re.Pattern[str] | None, value: str) -> bool:

@@ -23,10 +23,14 @@ from engine.bpmn.expressions import (
 )
 from engine.errors import EngineError
 
+#: DMN 1.3, 1.2, 1.1 and, with the same tables, 1.4, 1.5, 1.6
 NAMESPACES = (
     "https://www.omg.org/spec/DMN/20191111/MODEL/",
     "http://www.omg.org/spec/DMN/20180521/MODEL/",
     "http://www.omg.org/spec/DMN/20151101/dmn.xsd",
+    "https://www.omg.org/spec/DMN/20211108/MODEL/",
+    "https://www.omg.org/spec/DMN/20230324/MODEL/",
+    "https://www.omg.org/spec/DMN/20240513/MODEL/",
 )
 HIT_POLICIES = ("UNIQUE", "FIRST", "ANY", "PRIORITY", "COLLECT", "RULE ORDER", "OUTPUT ORDER")
 #: these go by the order in which a result column lists its permitted values
@@ -220,7 +224,7 @@ def read_decisions(data: bytes) -> dict[str, DecisionTable]:
         raise DecisionError(error.message, error.line) from error
     name = etree.QName(root)
     if name.localname != "definitions" or name.namespace not in NAMESPACES:
-        raise DecisionError("这不是 DMN 1.1 到 1.3 的决策表文件", _line(root))
+        raise DecisionError("这不是 DMN 1.1 到 1.6 的决策表文件", _line(root))
     return _Reader(str(name.namespace)).tables(root)
 
 
@@ -229,10 +233,13 @@ class _Reader:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
+        #: name of a type that the file defines → its definition
+        self.types: dict[str, etree._Element] = {}
 
     def tables(self, root: etree._Element) -> dict[str, DecisionTable]:
         tables: dict[str, DecisionTable] = {}
         self.check_languages(root)
+        self.types = {each.get("name", ""): each for each in self.children(root, "itemDefinition")}
         for decision in self.children(root, "decision"):
             table = self.table(decision)
             if table.id in tables:
@@ -265,7 +272,9 @@ class _Reader:
             raise DecisionError(f"第 {number} 列没有写判断什么", _line(element))
         expression = self.parsed(source, parse, f"第 {number} 列的表头")
         label = element.get("label") or expression.text.strip()
-        return Input(expression, label, source.get("typeRef", ""), self.allowed(element, "inputValues"), _line(element))
+        type = source.get("typeRef", "")
+        allowed = self.allowed(element, "inputValues") or self.permitted(type, element)
+        return Input(expression, label, self.plain(type), allowed, _line(element))
 
     def output(self, element: etree._Element, default_name: str) -> Output:
         """Read a result column; the only one may go without a name and is then called by the decision's id."""
@@ -274,8 +283,25 @@ class _Reader:
             raise DecisionError("有几个结果列时，每一列都要有名称（name）", _line(element))
         if (default := self.child(element, "defaultOutputEntry")) is not None:
             raise DecisionError("不支持默认结果，请加一行，条件都写 -", _line(default))
-        allowed = self.allowed(element, "outputValues")
-        return Output(name, element.get("typeRef", ""), allowed, _line(element), self.ranking(element))
+        type = element.get("typeRef", "")
+        allowed = self.allowed(element, "outputValues") or self.permitted(type, element)
+        return Output(name, self.plain(type), allowed, _line(element), self.ranking(element))
+
+    def plain(self, type: str) -> str:
+        """Return the built-in type that a type of the file's own stands for."""
+        defined = self.types.get(type)
+        base = None if defined is None else self.child(defined, "typeRef")
+        # One step: a type built on another own type is compared with nothing.
+        return type if base is None else (base.text or "").strip().rpartition(":")[2]
+
+    def permitted(self, type: str, column: etree._Element) -> UnaryTest | None:
+        """Return the values that a type of the file's own permits, None when any."""
+        defined = self.types.get(type)
+        if defined is None:
+            return None
+        if self.child(defined, "typeConstraint") is not None or defined.get("isCollection") == "true":
+            raise DecisionError(f"这一列的类型 {type} 有这里不认识的限制，请把允许的值写在列上", _line(column))
+        return self.allowed(defined, "allowedValues")
 
     def ranking(self, element: etree._Element) -> tuple[object, ...]:
         """Return the permitted values in their order; none where they are not plainly listed."""

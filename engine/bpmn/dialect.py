@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.bpmn.package import Package
 
 #: goes up whenever the same package would be read into other specs
-DIALECT_VERSION = 1
+DIALECT_VERSION = 2
 
 _B = f"{{{BPMN}}}"
 

@@ -44,6 +44,7 @@ _ENCODING_ERRORS = {
     etree.ErrorTypes.I18N_CONV_FAILED,
 }
 _REASONS = {
+    etree.ErrorTypes.ERR_RESERVED_XML_NAME: "“<?xml …?>”这一行要写在文件的最开头，前面不能有空行",
     etree.ErrorTypes.ERR_TAG_NAME_MISMATCH: "开始标签和结束标签对不上",
     etree.ErrorTypes.ERR_TAG_NOT_FINISHED: "有标签没有结束",
     etree.ErrorTypes.ERR_GT_REQUIRED: "标签少了右尖括号“>”",

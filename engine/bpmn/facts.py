@@ -238,7 +238,7 @@ def _main_process(root: etree._Element, id: str) -> etree._Element:
     processes = list(root.iterchildren(_bpmn("process")))
     if not processes:
         raise FactsError("文件里没有流程。", root.sourceline or 1)
-    executable = [process for process in processes if process.get("isExecutable") == "true"]
+    executable = [process for process in processes if process.get("isExecutable", "").strip() in ("true", "1")]
     named = [process for process in processes if process.get("id") == id]
     return (*named, *executable, *processes)[0]
 

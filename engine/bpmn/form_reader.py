@@ -32,7 +32,14 @@ _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}(\.[A-Za-z_][A-Za-z0-9_]{0,59}){0
 _NAMED = re.compile(r'"(id|key|label)"\s*:\s*("(?:[^"\\]|\\.)*")')
 _VALIDATIONS = {"required", "min", "max", "minLength", "maxLength", "pattern", "validationType"}
 #: settings of form-js that would change what is asked; the server does not follow them
-_UNSUPPORTED = ("disabled", "readonly", "valuesKey", "valuesExpression", "disallowPassedDates")
+_UNSUPPORTED = (
+    "disabled",
+    "readonly",
+    "valuesKey",
+    "valuesExpression",
+    "disallowPassedDates",
+    "serializeToString",
+)
 
 
 def read_components(data: bytes) -> tuple[str, tuple[Field | Block, ...]]:
@@ -61,6 +68,13 @@ class _Reader:
     def read(self) -> tuple[str, tuple[Field | Block, ...]]:
         if len(self._data) > MAX_SIZE:
             raise FormError(f"文件太大，最多 {MAX_SIZE:,} 字节。")
+        if not self._data.strip():
+            raise FormError("文件是空的。")
+        try:
+            self._data.decode()
+        except UnicodeDecodeError as error:
+            line = self._data.count(b"\n", 0, error.start) + 1
+            raise FormError("文件的字符编码读不出来，请另存为 UTF-8。", line) from error
         try:
             content = orjson.loads(self._data.removeprefix(b"\xef\xbb\xbf"))
         except orjson.JSONDecodeError as error:
@@ -95,6 +109,8 @@ class _Reader:
             self._refuse(component, f"组套组最多 {_MAX_GROUPS} 层")
         block = self._block(component, "label", place)
         self._components.append(block)
+        if component.get("isRepeating"):
+            self._refuse(component, "不支持重复的组（isRepeating）")
         path = _text(component.get("path"))
         inner = _Place(
             group=block.id,
@@ -198,7 +214,7 @@ class _Reader:
         except PatternError as error:
             self._refuse(component, str(error))
         return {
-            "required": said.get("required") is True,
+            "required": self._flag(component, said, "required"),
             "min": self._number(component, said, "min"),
             "max": self._number(component, said, "max"),
             "min_length": self._whole(component, said, "minLength"),
@@ -214,10 +230,18 @@ class _Reader:
             self._refuse(component, f"{name} 只能用在数字和日期上")
         return self._expression(component, text, name)
 
+    def _flag(self, component: Mapping, said: Mapping, name: str) -> bool:
+        """Return a setting that is yes or no; one that is calculated, or a text, would be passed over."""
+        if said.get(name) not in (None, "", True, False):
+            self._refuse(component, f"{name} 只能是 true 或者 false")
+        return said.get(name) is True
+
     def _hide(self, component: Mapping, place: _Place) -> Expression | None:
         conditional = component.get("conditional") or {}
         if not isinstance(conditional, dict):
             self._refuse(component, "conditional 要是一个对象")
+        if unknown := conditional.keys() - {"hide"}:
+            self._refuse(component, f"conditional 里只能写 hide，不支持 {'、'.join(sorted(map(str, unknown)))}")
         own = conditional.get("hide") or ""
         if own:
             own = self._expression(component, own, "conditional.hide").text
@@ -237,7 +261,7 @@ class _Reader:
 
     def _is_multiple(self, component: Mapping, properties: Mapping) -> bool:
         if component["type"] == "filepicker":
-            return component.get("multiple") is True
+            return self._flag(component, component, "multiple")
         return component["type"] == "checklist" or (
             component["type"] == "select" and properties.get("multiple") is True
         )
@@ -269,15 +293,22 @@ class _Reader:
         text = _text(component.get(name))
         if is_expression(text):
             self._refuse(component, f"{name} 只能写固定的文字，不能是表达式")
+        if "{{" in text:
+            self._refuse(component, f"{name} 只能写固定的文字，不能用 {{{{ }}}} 填进别的内容")
         return text
 
     def _check_keys(self) -> None:
         seen: dict[str, Field] = {}
         for asked in (component for component in self._components if isinstance(component, Field)):
+            if not asked.key or asked.key.endswith("."):
+                raise FormError(f"“{asked.label}”没有键（key），填了也没有地方存。", asked.line)
             if not _KEY.fullmatch(asked.key):
-                raise FormError(f"“{asked.label}”的键“{asked.key}”要由英文字母、数字、下划线和点组成。", asked.line)
+                message = f"“{asked.label}”的键“{asked.key}”要以英文字母开头，由英文字母、数字、下划线和点组成。"
+                raise FormError(message, asked.line)
             for other in seen:
-                if asked.key == other or asked.key.startswith(f"{other}.") or other.startswith(f"{asked.key}."):
+                if asked.key == other:
+                    raise FormError(f"“{asked.label}”和“{seen[other].label}”的键都是“{other}”。", asked.line)
+                if asked.key.startswith(f"{other}.") or other.startswith(f"{asked.key}."):
                     raise FormError(f"“{asked.label}”的键“{asked.key}”和“{other}”重了。", asked.line)
             seen[asked.key] = asked
 

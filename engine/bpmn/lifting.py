@@ -1,8 +1,9 @@
 """Draw out in full what BPMN lets a diagram leave out or abbreviate, and SpiffWorkflow would lose.
 
 Links become flows; a process without start or end event gets one; conditions on the flows out of a task become an
-inclusive gateway; an event sub-process becomes a boundary event on what it watches. What is made here carries no drawn
-id, so it is never told as a step; ``OF`` names the drawn element it serves.
+inclusive gateway; two flows from one node into the same join become two ways; an event sub-process becomes a boundary
+event on what it watches. What is made here carries no drawn id, so it is never told as a step; ``OF`` names the drawn
+element it serves.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ _GATEWAYS = [
 #: tags of everything a sequence flow may join
 NODES = frozenset((*_ACTIVITIES, *_EVENTS, *_GATEWAYS))
 ACTIVITIES = frozenset(_ACTIVITIES)
+#: wait for all that may come
+_JOINS = (_B + "parallelGateway", _B + "inclusiveGateway")
 _SCOPES = (_B + "process", _B + "subProcess", _B + "transaction")
 
 #: SpiffWorkflow keeps its own specs under these names: a task called ``End`` would silently finish the matter
@@ -59,6 +62,7 @@ def lift(root: etree._Element) -> None:
         scope.add_start()
         scope.add_end()
         scope.split_conditions()
+        scope.part_twins()
         scope.watch()
 
 
@@ -172,6 +176,24 @@ class _Scope:
         if default:
             split.set("default", default)
         self.connect(activity, split)
+
+    def part_twins(self) -> None:
+        """Lead each further flow between the same two nodes into a join by a way of its own.
+
+        SpiffWorkflow knows a way into a join by the node it comes from; what comes by the second flow would be another
+        round to it.
+        """
+        joins = {node.get("id") for node in self.nodes() if node.tag in _JOINS}
+        known: set[tuple[str | None, str | None]] = set()
+        for flow in self.flows():
+            ends = flow.get("sourceRef"), flow.get("targetRef")
+            if ends in known and ends[1] in joins:
+                passed = self.make("intermediateThrowEvent", f"{flow.get('id')}.Way", near=flow)
+                self.make(
+                    "sequenceFlow", f"{flow.get('id')}.On", near=flow, sourceRef=passed.get("id"), targetRef=ends[1]
+                )
+                flow.set("targetRef", passed.get("id"))
+            known.add(ends)
 
     def watch(self) -> None:
         """Make event sub-processes boundary events of a frame around everything else in their scope.

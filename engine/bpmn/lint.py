@@ -92,12 +92,22 @@ def _asked(each: Rule, subject: Subject) -> Iterator[Place]:
 def _sharpened(said: list[tuple[Rule, Place]]) -> Iterator[tuple[Rule, Place]]:
     """Leave out what a rule says in general where another says it precisely."""
     precise = {(each.instead_of, place.file, place.element) for each, place in said if each.instead_of}
-    said_well = {(place.file, place.element, place.line) for each, place in said if support.speaks(each)}
+    said_well = {_exactly(place) for each, place in said if support.speaks(each)}
     for each, place in said:
         general = place.element and (each.id, place.file, place.element) in precise
-        again = each.id == support.FALLBACK and (place.file, place.element, place.line) in said_well
+        again = each.id == support.FALLBACK and _exactly(place) in said_well
         if not general and not again:
             yield each, place
+
+
+def _exactly(place: Place) -> tuple[str, str, int, str]:
+    """Return where something is said; two parts of an element may stand in one line."""
+    return place.file, place.element, place.line, place.part
+
+
+def _in_one_line(text: str) -> str:
+    """Return a sentence without line breaks and signs nobody sees: what a file says must not steer a terminal."""
+    return text if text.isprintable() else "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 
 def _fixable(subject: Subject, found: Set[str]) -> Set[tuple[str, str, int]]:
@@ -118,8 +128,8 @@ def _finding(each: Rule, place: Place, subject: Subject, fixable: Set[tuple[str,
         place.line,
         place.element,
         place.name,
-        place.message,
-        place.hint,
+        _in_one_line(place.message),
+        _in_one_line(place.hint),
         each.aliases,
         path=place.path,
         source="" if source is None else str(source),

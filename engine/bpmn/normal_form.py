@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import islice
 
 from lxml import etree
 
@@ -18,9 +19,11 @@ _PREFIXED = frozenset((*REFERENCES, "attachedToRef", "calledElement", "processRe
 _BOOLEANS = frozenset(
     (
         "isExecutable cancelActivity isInterrupting triggeredByEvent isSequential testBefore parallelMultiple "
-        "instantiate isForCompensation isClosed"
+        "instantiate isForCompensation isClosed isImmediate isExpanded isHorizontal isMarkerVisible"
     ).split()
 )
+#: elements of an event definition that several events refer to
+_MOST_COPIED = 50
 #: everything that refers to a message, a signal, an error or an escalation
 referring = etree.XPath(f"//*[{' or '.join(f'@{name}' for name in REFERENCES)}]")
 #: elements whose text is a name, a reference or an expression: white space around it is the editor's
@@ -51,13 +54,13 @@ def normalise(root: etree._Element) -> None:
     for picture in [*root.iterchildren(f"{{{BPMNDI}}}BPMNDiagram")]:
         if next(picture.iter(f"{_B}*"), None) is None:
             root.remove(picture)
+    spell_out(root)
     for node in root.iter(f"{_B}*"):
         _write_plainly(node)
     for node in root.iter(*_TEXTS):
         node.text = (node.text or "").strip()
     ids = Ids(root)
     _name_flows(root, ids)
-    _inline_event_definitions(root, ids)
     _declare(root)
     for node in [*root.iter(*_DATA)]:
         node.getparent().remove(node)
@@ -92,12 +95,29 @@ class Ids:
         return id
 
 
+def spell_out(root: etree._Element) -> None:
+    """Let whoever looks at the tree find one spelling of what the standard lets people write in several.
+
+    A boolean is ``true`` or ``false``, an event holds its definition instead of referring to it, the name of a link has
+    no white space around it. Lint looks at a tree like this as the engine does.
+    """
+    _spell_booleans(root)
+    _inline_event_definitions(root)
+    for link in root.iter(_B + "linkEventDefinition"):
+        if link.get("name"):
+            link.set("name", " ".join(link.get("name").split()))
+
+
+def _spell_booleans(root: etree._Element) -> None:
+    for node in root.iter(etree.Element):
+        for name in _BOOLEANS.intersection(node.keys()) if node.attrib else ():
+            text = node.get(name).strip()
+            node.set(name, {"1": "true", "0": "false"}.get(text, text))
+
+
 def _write_plainly(node: etree._Element) -> None:
     for name, value in node.attrib.items():
-        if name in _BOOLEANS:
-            text = value.strip()
-            node.set(name, {"1": "true", "0": "false"}.get(text, text))
-        elif ":" in value and name in _PREFIXED:
+        if ":" in value and name in _PREFIXED:
             prefix, _, rest = value.strip().rpartition(":")
             if prefix in node.nsmap:
                 node.set(name, rest)
@@ -110,12 +130,15 @@ def _name_flows(root: etree._Element, ids: Ids) -> None:
             flow.set("id", ids.unused(f"Flow_{flow.get('sourceRef')}_{flow.get('targetRef')}"))
 
 
-def _inline_event_definitions(root: etree._Element, ids: Ids) -> None:
+def _inline_event_definitions(root: etree._Element) -> None:
     """Copy an event definition that an event refers to into the event."""
+    references = [*root.iter(_B + "eventDefinitionRef")]
+    ids = Ids(root) if references else None
     declared = {each.get("id"): each for each in root.iterchildren(f"{_B}*") if _is_definition(each)}
-    for reference in [*root.iter(_B + "eventDefinitionRef")]:
-        found = declared.get((reference.text or "").rpartition(":")[2])
-        if found is not None:
+    for reference in references:
+        found = declared.get((reference.text or "").strip().rpartition(":")[2])
+        # A bulky one would fill the memory by being copied; it stays a reference, which is refused.
+        if found is not None and sum(1 for _ in islice(found.iter(), _MOST_COPIED + 1)) <= _MOST_COPIED:
             copied = copy.deepcopy(found)
             copied.set("id", ids.unused(f"{found.get('id')}_{reference.getparent().get('id')}"))
             copied.sourceline = reference.sourceline

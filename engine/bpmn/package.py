@@ -14,6 +14,8 @@ from engine.errors import NotFound
 
 #: what belongs to a version: diagrams, tables, forms, templates of documents
 SUFFIXES = (".bpmn", ".dmn", ".form", ".typ", ".md")
+#: lies beside the files of a version without belonging to it, and is read elsewhere
+_BESIDE = ("scenarios.json", "README.md")
 #: folder of the called processes, in the library and inside a package
 COMMON = "common"
 
@@ -66,7 +68,8 @@ def read_folder(path: Path, library: Path | None = None) -> Package:
 def read_file(path: Path) -> Package:
     """Read one diagram with the forms, tables and templates beside it and the processes it calls.
 
-    One that is the diagram of an item's folder is read as that item; a form or table comes alone.
+    One that is the diagram of an item's folder is read as that item; a form or table comes alone, and so does a file
+    that never belongs to a version: it is there to be told so.
 
     :raises NotFound: there is no such file.
     """
@@ -78,16 +81,19 @@ def read_file(path: Path) -> Package:
     files = {path.name: path}
     if path.suffix == ".bpmn":
         beside = (each for each in sorted(path.parent.iterdir()) if each.is_file() and each.suffix != ".bpmn")
-        files |= {each.name: each for each in beside if _belongs(each.name)}
+        files |= {each.name: each for each in beside if belongs(each.name)}
         id = _process_in(_content(path)) or path.stem
-    return _read(id if path.suffix == ".bpmn" else path.stem, "", files, path.parent.parent)
+    package = _read(id if path.suffix == ".bpmn" else path.stem, "", files, path.parent.parent)
+    if belongs(path.name) or path.name in _BESIDE:
+        return package
+    return replace(package, files={path.name: _content(path)}, sources={path.name: path})
 
 
 def read_files(
     id: str, code: str, files: Mapping[str, bytes], sources: Mapping[str, Path] = MappingProxyType({})
 ) -> Package:
     """Build a package of files already read; what does not belong to a version is left out."""
-    kept = {name: files[name] for name in sorted(files) if _belongs(name)}
+    kept = {name: files[name] for name in sorted(files) if belongs(name)}
     digest = hashlib.sha256(_DIGEST_OF)
     for name, content in kept.items():
         digest.update(b"\n" + name.encode() + b"\0" + hashlib.sha256(content).digest())
@@ -120,7 +126,8 @@ def _content(path: Path) -> bytes:
         return file.read(MAX_SIZE + 1)
 
 
-def _belongs(name: str) -> bool:
+def belongs(name: str) -> bool:
+    """Tell whether a file of this name is part of a version."""
     path = PurePosixPath(name)
     return path.suffix in SUFFIXES and path.name != "README.md" and not any(p.startswith(".") for p in path.parts)
 
@@ -129,7 +136,7 @@ def _files_of(folder: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         # A link could lead out of the folder.
-        if _belongs(name) and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+        if belongs(name) and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
             yield name, path
 
 

@@ -61,6 +61,9 @@ class _Reading:
         self.declared = {tag: {each.get("id") for each in root.iter(_B + tag)} for tag in REFERENCES.values()}
         self.entering = Counter(flow.get("targetRef") for flow in root.iter(_B + "sequenceFlow"))
         self.leaving = Counter(flow.get("sourceRef") for flow in root.iter(_B + "sequenceFlow"))
+        self.hosts = {event.get("attachedToRef") for event in root.iter(_B + "boundaryEvent")}
+        #: process or sub-process → its links with their names
+        self._links: dict[etree._Element, dict[etree._Element, str]] = {}
 
     def refusals(self) -> Iterator[Refusal]:
         yield from self._twice()
@@ -81,8 +84,11 @@ class _Reading:
             seen.add(id)
 
     def _script(self, node: etree._Element) -> str | None:
-        if node.tag in (_B + "scriptTask", _C + "script") or node.tag.startswith(_SPIFF):
+        around = node.getparent()
+        if node.tag in (_B + "scriptTask", _C + "script"):
             return "流程图里不允许有脚本"
+        if node.tag.startswith(_SPIFF) and around is not None and not around.tag.startswith(_SPIFF):
+            return "SpiffWorkflow 自己的设置里可以有脚本，流程图里不允许"
         return None
 
     def _quantity(self, node: etree._Element) -> str | None:
@@ -216,6 +222,8 @@ class _Reading:
             return "事件网关后面只能接等消息、信号或者时间的事件"
         if self.entering[target.get("id")] > 1:
             return "事件网关后面的事件不能再有别的箭头通进来"
+        if target.get("id") in self.hosts:
+            return "事件网关等的接收任务，边上不能再挂事件"
         return None
 
     def _scope(self, node: etree._Element) -> str | None:
@@ -226,11 +234,19 @@ class _Reading:
             return "事件子流程要有且只有一个开始事件，写明等的是什么"
         if next(node.iterchildren(*NODES), None) is None:
             return "里面什么也没有画"
-        names = Counter((name, _kind(event)) for name, event in links_of(node))
-        for (name, kind), count in names.items():
-            other = "intermediateThrowEvent" if kind == "intermediateCatchEvent" else "intermediateCatchEvent"
-            if not name or (name, other) not in names or (count > 1 and kind == "intermediateCatchEvent"):
-                return f"链接“{name}”要从一处或者几处发出，到同一个流程里唯一的一处"
+        return None
+
+    def _link(self, node: etree._Element) -> str | None:
+        scope = node.getparent()
+        if node.find(_B + "linkEventDefinition") is None:
+            return None
+        if scope not in self._links:
+            self._links[scope] = {event: name for name, event in links_of(scope)}
+        links = self._links[scope]
+        name = links[node]
+        ends = Counter(_kind(event) for event, other in links.items() if other == name)
+        if not name or not ends["intermediateThrowEvent"] or ends["intermediateCatchEvent"] != 1:
+            return f"链接“{name}”要从一处或者几处发出，到同一个流程里唯一的一处"
         return None
 
     @staticmethod
@@ -253,6 +269,7 @@ class _Reading:
         (_trigger, ("startEvent",)),
         (_flow, ("sequenceFlow",)),
         (_scope, _SCOPES),
+        (_link, ("intermediateThrowEvent", "intermediateCatchEvent")),
     )
 
 

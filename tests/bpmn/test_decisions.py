@@ -240,8 +240,27 @@ def test_a_file_may_hold_several_tables():
     assert list(tables) == ["Decision_seal", "Decision_other"]
 
 
+def test_the_values_that_a_type_of_the_files_own_permits_are_enforced():
+    def typed(definition):
+        xml = document(definition, table_xml(LEVELS)).decode()
+        return xml.replace("<inputExpression>", '<inputExpression typeRef="tAmount">').encode()
+
+    amount = (
+        '<itemDefinition name="tAmount"{}><typeRef>{}</typeRef><allowedValues><text>[0..9000]</text></allowedValues>'
+    )
+    table = read_decisions(typed(amount.format("", "feel:number") + "</itemDefinition>"))["Decision_seal"]
+    assert table.inputs[0].type == "number"
+    assert table.decide({"amount": 9000}).outputs == {"level": "LC"}
+    with pytest.raises(DecisionError, match="“amount”的值 9001 不在允许的范围内"):
+        table.decide({"amount": 9001})
+    for unread in (' isCollection="true"', ""):
+        more = "" if unread else "<typeConstraint><text>-</text></typeConstraint>"
+        with pytest.raises(DecisionError, match="tAmount 有这里不认识的限制"):
+            read_decisions(typed(amount.format(unread, "number") + more + "</itemDefinition>"))
+
+
 @pytest.mark.parametrize("namespace", NAMESPACES)
-def test_the_older_namespaces_are_read(namespace):
+def test_the_namespaces_of_all_versions_are_read(namespace):
     assert list(read_decisions(document(table_xml(LEVELS), namespace=namespace))) == ["Decision_seal"]
 
 
@@ -322,8 +341,8 @@ def test_what_is_not_supported_is_refused_with_its_line(rules, options, sentence
         ),
         ("decisionTable", "literalExpression", "没有决策表"),
         ("row_2", "row_1", "规则的 id 重复"),
-        ("20191111", "20990101", "DMN 1.1 到 1.3"),
-        ("definitions", "something", "DMN 1.1 到 1.3"),
+        ("20191111", "20990101", "DMN 1.1 到 1.6"),
+        ("definitions", "something", "DMN 1.1 到 1.6"),
         ("</definitions>", "", "附近"),
         ("<definitions", "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><definitions", "DOCTYPE"),
     ],

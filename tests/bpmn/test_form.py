@@ -118,7 +118,16 @@ def test_properties_written_as_texts_are_read_as_truths():
         ({"conditional": {"hide": "=kind ="}}, "conditional.hide"),
         ({"label": '="标签"'}, "label"),
         ({"key": "a b"}, "a b"),
-        ({"key": ""}, "键"),
+        ({"key": ""}, "没有键"),
+        ({"label": "{{ applicant }} 的申请"}, "填进别的内容"),
+        ({"description": "共 {{copies}} 份"}, "填进别的内容"),
+        ({"type": "text", "text": "{{#if a}}请写{{/if}}"}, "填进别的内容"),
+        ({"validate": {"required": "=copies > 1"}}, "required"),
+        ({"validate": {"required": "true"}}, "required"),
+        ({"type": "filepicker", "multiple": "=more"}, "multiple"),
+        ({"type": "number", "serializeToString": True}, "serializeToString"),
+        ({"conditional": {"show": "=kind = null"}}, "show"),
+        ({"type": "group", "isRepeating": True, "components": []}, "重复的组"),
     ],
 )
 def test_what_the_server_would_not_follow_is_refused_with_its_line(settings, named):
@@ -130,7 +139,7 @@ def test_what_the_server_would_not_follow_is_refused_with_its_line(settings, nam
 
 @pytest.mark.parametrize("key", ["approve.decision", "approve", "approve.decision.more"])
 def test_two_fields_cannot_share_a_place_in_the_data(key):
-    with pytest.raises(FormError, match="重了"):
+    with pytest.raises(FormError, match="重了|的键都是"):
         form(DECISION, {**REASON, "key": key})
 
 
@@ -143,6 +152,9 @@ def test_two_fields_cannot_share_a_place_in_the_data(key):
         (b'{"type": "default", "components": {}}', 1),
         (b'{"type": "default", "components": [1]}', 1),
         (b"\xff\xfe", 1),
+        (b" \n", 1),
+        ('{"type": "default",\n"id": "表单"}'.encode("gbk"), 2),
+        ('{"type": "default"}'.encode("utf-16"), 1),
         (b"[" * 100_000, 1),
     ],
 )

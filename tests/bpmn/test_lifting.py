@@ -197,6 +197,40 @@ def test_conditions_behind_a_multi_instance_task_are_asked_once():
     assert walk.do("a", {"n": 2}).open == ["c"]
 
 
+@pytest.mark.parametrize("join", ["parallelGateway", "inclusiveGateway"])
+@pytest.mark.parametrize(
+    ("split", "lines"),
+    [
+        ('<inclusiveGateway id="g"/>', "s -> g\ng -> j [true]\ng -> a [true]\na -> j\nj -> b\nb -> e"),
+        ('<userTask id="g"/>', "s -> g\ng -> j [true]\ng -> a [true]\na -> j\nj -> b\nb -> e"),
+        ('<parallelGateway id="g"/>', "s -> g\ng -> j\ng -> a\na -> j\nj -> b\nb -> e"),
+    ],
+    ids=["inclusive", "task", "parallel"],
+)
+def test_two_flows_from_one_node_into_a_join_are_two_ways(join: str, split: str, lines: str):
+    twin = "<conditionExpression>true</conditionExpression>" if "[" in lines else ""
+    elements = f'<startEvent id="s"/>{split}<{join} id="j"/>{tasks("a", "b")}<endEvent id="e"/>'
+    elements += f'<sequenceFlow id="twin" sourceRef="g" targetRef="j">{twin}</sequenceFlow>'
+    walk = Walk(process(elements, lines))
+    if walk.open == ["g"]:
+        walk.do("g")
+    assert walk.open == ["a"]
+    walk.do("a")
+    assert walk.open == ["b"]
+    walk.do("b")
+    assert walk.end == "e"
+    assert walk.path.count("j") == 1
+    assert {"twin", "g_j"} <= set(walk.flows)
+
+
+def test_what_hangs_on_a_receive_task_behind_an_event_gateway_is_refused():
+    elements = '<startEvent id="s"/><eventBasedGateway id="g"/><receiveTask id="r" messageRef="M"/><endEvent id="e"/>'
+    elements += timer("boundaryEvent", "w", "P3D", 'attachedToRef="r"')
+    elements += timer("intermediateCatchEvent", "t", "P9D")
+    with pytest.raises(DialectError, match="边上不能再挂事件"):
+        definition(process(elements, "s -> g\ng -> r\ng -> t\nr -> e\nt -> e\nw -> e", declared=MESSAGE))
+
+
 def test_a_process_without_start_and_end_begins_and_ends_where_no_flow_leads():
     walk = Walk(process(tasks("a", "b", "c"), "a -> c"))
     assert walk.open == ["a", "b"]

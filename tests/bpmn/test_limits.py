@@ -10,7 +10,7 @@ import pytest
 from engine.bpmn.document import MAX_ELEMENTS
 from engine.bpmn.lint import lint
 from engine.bpmn.package import read_files
-from engine.bpmn.rules.subject import MAX_FLOWS, MAX_NODES
+from engine.bpmn.rules.subject import MAX_FLOWS, MAX_NODES, MAX_SAME_ID
 from tests.bpmn.seeds import county
 
 HEAD = (
@@ -61,8 +61,9 @@ def test_the_largest_files_are_answered_in_time(name: str):
         (_many(MAX_NODES + 1, '<userTask id="t#"/>'), MAX_NODES),
         (_many(MAX_FLOWS + 1, FLOW), MAX_FLOWS),
         ("<documentation/>" * MAX_ELEMENTS, MAX_ELEMENTS),
+        ('<userTask id="t"/>' * (MAX_SAME_ID + 1), MAX_SAME_ID),
     ],
-    ids=["nodes", "flows", "elements"],
+    ids=["nodes", "flows", "elements", "same id"],
 )
 def test_what_is_larger_is_refused_by_the_limit(content: str, limit: int):
     package = read_files("trial", "", {"trial.bpmn": f"{HEAD}{content}{TAIL}".encode()})

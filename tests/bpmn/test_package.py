@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.bpmn.package import read_files, read_folder
+from engine.bpmn.package import belongs, read_file, read_files, read_folder
 from engine.errors import NotFound
 
 BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
@@ -132,3 +132,18 @@ def test_a_wrong_folder_is_not_found(processes, folder):
     (processes / "empty").mkdir()
     with pytest.raises(NotFound):
         read_folder(processes / folder)
+
+
+@pytest.mark.parametrize("name", ["seal.bpmn20.xml", "seal.BPMN", "seal.bpmn2", "seal"])
+def test_a_file_of_another_name_is_looked_at_when_asked_for_and_belongs_to_nothing(processes, name):
+    path = processes / "E01_seal_use" / name
+    path.write_text(diagram("seal_use"), encoding="utf-8")
+    assert not belongs(name)
+    assert dict(read_file(path).files) == {name: path.read_bytes()}
+    assert name not in read_folder(path.parent).files
+
+
+def test_scenarios_alone_are_no_diagram(processes):
+    path = processes / "E01_seal_use" / "scenarios.json"
+    path.write_text("[]", encoding="utf-8")
+    assert not read_file(path).files

@@ -234,7 +234,10 @@ def timers_can_be_read(diagram: Diagram) -> Iterator[Place]:
     for definition in diagram.drawn("timerEventDefinition"):
         owner = definition.getparent()
         times = [child for child in definition.iterchildren(bpmn("*")) if kind(child) in _TIMERS]
-        if len(times) != 1 or not (times[0].text or "").strip():
+        if len(times) > 1:
+            message = f"{title(owner)}写了 {len(times)} 个时间，不知道看哪一个。"
+            yield diagram.at(definition, message, "请只留一个。")
+        elif not times or not (times[0].text or "").strip():
             yield diagram.at(definition, f"{title(owner)}没有写什么时候到时间。", "请写时长，例如 P3D 或 =due(3)。")
         elif not _is_time(kind(times[0]), (times[0].text or "").strip()):
             message = f"{title(owner)}的时间“{(times[0].text or '').strip()}”看不懂。"

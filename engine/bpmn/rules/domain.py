@@ -67,7 +67,9 @@ def nodes_stand_in_one_lane(diagram: Diagram) -> Iterator[Place]:
 def _lanes(process: etree._Element) -> dict[str, list[str]]:
     lanes: dict[str, list[str]] = {}
     for reference in process.iter(bpmn("flowNodeRef")):
-        lanes.setdefault((reference.text or "").strip(), []).append(reference.getparent().get("name", ""))
+        lane = reference.getparent()
+        name = lane.get("name", "").strip() or title(lane)
+        lanes.setdefault((reference.text or "").strip(), []).append(name)
     return lanes
 
 

@@ -9,6 +9,7 @@ from lxml import etree
 
 from engine.bpmn.rules import rule
 from engine.bpmn.rules.subject import (
+    EVENT_NAMES,
     SCOPES,
     Diagram,
     Place,
@@ -34,21 +35,10 @@ _ALLOWED = {
     "boundaryEvent": {"", "message", "timer", "escalation", "error", "cancel", "compensate", "conditional", "signal"},
     "endEvent": {"", "message", "escalation", "error", "cancel", "compensate", "signal", "terminate"},
 }
+#: what BPMN allows and is not carried out here, wherever it stands
+_NOT_RUN = {"conditional", "compensate", "cancel"}
 #: what stops a step cannot at the same time leave it running
 _INTERRUPTING = ("error", "cancel", "compensate")
-EVENT_NAMES = {
-    "": "空白",
-    "message": "消息",
-    "timer": "定时",
-    "error": "错误",
-    "terminate": "终止",
-    "signal": "信号",
-    "escalation": "升级",
-    "compensate": "补偿",
-    "cancel": "取消",
-    "conditional": "条件",
-    "link": "链接",
-}
 
 
 @rule("start-event-missing", aliases=("start-event-required", "EXT.097"))
@@ -140,7 +130,7 @@ def boundary_is_not_entered(diagram: Diagram) -> Iterator[Place]:
             yield diagram.at(node, message, "请把这条箭头改接到别的步骤。")
 
 
-@rule("boundary-no-outgoing", aliases=("no-implicit-end", "EXT.113"))
+@rule("boundary-no-outgoing", aliases=("no-implicit-end", "no-disconnected", "EXT.113"))
 def boundary_leads_on(diagram: Diagram) -> Iterator[Place]:
     """A boundary event says what happens then."""
     for node in diagram.of_kind("boundaryEvent"):
@@ -149,7 +139,7 @@ def boundary_leads_on(diagram: Diagram) -> Iterator[Place]:
             yield diagram.at(node, message, "请连到发生以后要办的那一步，或者连到结束事件。")
 
 
-@rule("boundary-no-definition", aliases=("EXT.110",))
+@rule("boundary-no-definition", aliases=("EXT.110",), instead_of="unsupported-element")
 def boundary_waits_for_something(diagram: Diagram) -> Iterator[Place]:
     """A boundary event says what it waits for; a blank one can never happen."""
     for node in diagram.of_kind("boundaryEvent"):
@@ -174,8 +164,8 @@ def events_fit_their_place(diagram: Diagram) -> Iterator[Place]:
         type = definition_type(node)
         if type not in _ALLOWED[where]:
             message = f"{full_title(node)}不能是{EVENT_NAMES.get(type, type)}事件。"
-            allowed = "、".join(EVENT_NAMES[each] for each in EVENT_NAMES if each in _ALLOWED[where])
-            yield diagram.at(node, message, f"这个位置只能用下面几种：{allowed}。")
+            allowed = listed(EVENT_NAMES[each] for each in EVENT_NAMES if each in _ALLOWED[where] - _NOT_RUN)
+            yield diagram.at(node, message, f"请改成这个位置可以用的一种：{allowed}。")
         elif type in _INTERRUPTING and "false" in (node.get("cancelActivity"), node.get("isInterrupting")):
             message = f"{full_title(node)}是{EVENT_NAMES[type]}事件，发生了原来的步骤就停了，不能设成“不打断”。"
             yield diagram.at(node, message, "请改成打断的事件（实线圆圈）。")

@@ -9,6 +9,7 @@ from lxml import etree
 from engine.bpmn.facts import FLOW_NODES
 from engine.bpmn.rules import rule
 from engine.bpmn.rules.subject import (
+    OTHER_STEPS,
     Diagram,
     Place,
     bpmn,
@@ -30,6 +31,9 @@ _ONE = ("startQuantity", "completionQuantity")
 def flows_stay_inside(diagram: Diagram) -> Iterator[Place]:
     """A flow joins two nodes of the same process or sub-process; SpiffWorkflow loses any other."""
     for flow, source, target in _joined(diagram):
+        if {source.get("id"), target.get("id")} & diagram.twice:
+            # Which of the two is meant nobody knows; duplicate-id says so.
+            continue
         same_process = _process(source) is _process(target)
         if same_process and any(node.getparent() is not flow.getparent() for node in (source, target)):
             message = f"从{title(source)}到{title(target)}的箭头穿过了子流程的边界。"
@@ -107,7 +111,7 @@ def flows_join_steps(diagram: Diagram) -> Iterator[Place]:
         allowed = FLOW_NODES if kind(flow) == "sequenceFlow" else FLOW_NODES.union(_POOLS)
         for end in ("sourceRef", "targetRef"):
             joined = diagram.by_id.get(flow.get(end, ""))
-            if joined is not None and kind(joined) not in allowed:
+            if joined is not None and kind(joined) not in allowed.union(OTHER_STEPS):
                 message = f"{full_title(flow)}接到了{full_title(joined)}，它不是一个步骤。"
                 yield diagram.at(flow, message, "说明和数据请用关联线（虚线）来连；箭头只连步骤、事件和网关。")
 

@@ -12,7 +12,7 @@ from engine.bpmn.rules.subject import Diagram, Place, full_title, title
 _TIDY = "请用 sihua tidy 整理版面，或者在流程图编辑器里挪开。"
 
 
-@rule("layout-overlap", "warning", instead_of="no-overlapping-elements")
+@rule("layout-overlap", "warning", aliases=("no-overlapping-elements",), instead_of="no-overlapping-elements")
 def shapes_lie_apart(diagram: Diagram) -> Iterator[Place]:
     """Two shapes on one spot hide each other."""
     for fault in _faults(diagram, "layout-overlap"):

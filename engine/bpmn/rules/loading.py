@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from lxml import etree
 
-from engine.bpmn.content_model import CONTENT_MODEL, allows
+from engine.bpmn.content_model import CONTENT_MODEL, TEXTS, allows, is_misplaced
 from engine.bpmn.document import BPMN
 from engine.bpmn.facts import FLOW_NODES, FactsError
+from engine.bpmn.package import belongs
 from engine.bpmn.rules import package_rule, rule
-from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, full_title, kind, title
+from engine.bpmn.rules.subject import (
+    OTHER_STEPS,
+    Diagram,
+    Place,
+    Subject,
+    bpmn,
+    full_title,
+    is_true,
+    kind,
+    kind_name,
+    title,
+)
 
 #: the kinds a reference may mean, in a word
-_MEANT = {("process",): "流程", ("sequenceFlow",): "箭头"}
+_MEANT = {
+    ("process",): "流程",
+    ("sequenceFlow",): "箭头",
+    ("dataObject",): "数据对象",
+    ("dataStore",): "数据存储",
+    ("categoryValue",): "分组的名称",
+}
+_LONGEST_QUOTE = 20
 _NEEDS_ID = ("process", "lane", "message", "error")
 
 
@@ -68,8 +88,15 @@ def is_flat_enough(subject: Subject) -> Iterator[Place]:
 
 @package_rule("not-bpmn")
 def is_bpmn(subject: Subject) -> Iterator[Place]:
-    """The root of a diagram is ``definitions`` of BPMN 2.0."""
-    return _refused(subject, "not-bpmn", "请在流程图编辑器里重新保存成 BPMN 2.0 文件。")
+    """The root of a diagram is ``definitions`` of BPMN 2.0, and its name says that it is one."""
+    yield from _refused(subject, "not-bpmn", "请在流程图编辑器里重新保存成 BPMN 2.0 文件。")
+    for file in subject.package.files:
+        if not belongs(file):
+            wrong = "以点开头" if PurePosixPath(file).name.startswith(".") else "不是以 .bpmn、.dmn 或者 .form 结尾"
+            message = f"文件的名称{wrong}，启用的时候不会读它。"
+            yield subject.in_file(
+                file, 1, message, "是流程图的，请把名称改成以 .bpmn 结尾；表格改成 .dmn，表单改成 .form。"
+            )
 
 
 @rule("import-refused")
@@ -105,7 +132,7 @@ def is_executable(diagram: Diagram) -> Iterator[Place]:
         if number:
             message = f"一个文件里只能有一个流程，{title(process)}不会执行。"
             yield diagram.at(process, message, "请把它画到自己的文件里，用调用活动来调用。")
-        elif process.get("isExecutable") not in ("true", "1"):
+        elif not is_true(process, "isExecutable"):
             message = f"{full_title(process)}没有标成可以执行。"
             yield diagram.at(process, message, "请在流程的属性里勾上“可执行”（isExecutable=true）。")
 
@@ -116,7 +143,8 @@ def has_ids(diagram: Diagram) -> Iterator[Place]:
     named = [element for element in diagram.elements if kind(element) in _NEEDS_ID]
     for element in [*diagram.nodes, *named]:
         if not element.get("id"):
-            yield diagram.at(element, f"{title(element)}没有编号（id）。", "请给它一个编号，例如 Task_approve。")
+            called = title(element) if element.get("name", "").strip() else f"有一个{kind_name(element)}"
+            yield diagram.at(element, f"{called}没有编号（id）。", "请给它一个编号，例如 Task_approve。")
 
 
 @rule("duplicate-id")
@@ -176,7 +204,7 @@ def refers_to_what_is_there(diagram: Diagram) -> Iterator[Place]:
 
 def _references(diagram: Diagram) -> Iterator[tuple[etree._Element, str, tuple[str, ...]]]:
     """Return element, what it refers to, and the kinds that may be meant; () when any will do."""
-    node_kinds = tuple(FLOW_NODES)
+    node_kinds = (*FLOW_NODES, *OTHER_STEPS)
     for element in diagram.elements:
         match kind(element):
             case "sequenceFlow":
@@ -187,10 +215,19 @@ def _references(diagram: Diagram) -> Iterator[tuple[etree._Element, str, tuple[s
                 yield element, element.get("targetRef", ""), ()
             case "flowNodeRef":
                 yield element, (element.text or "").strip(), node_kinds
+            case "eventDefinitionRef":
+                # What is there has been copied into the event.
+                yield element, (element.text or "").strip(), ()
             case "boundaryEvent":
                 yield element, element.get("attachedToRef", ""), node_kinds
             case "participant" if element.get("processRef"):
                 yield element, element.get("processRef"), ("process",)
+            case "dataObjectReference" if element.get("dataObjectRef"):
+                yield element, element.get("dataObjectRef"), ("dataObject",)
+            case "dataStoreReference" if element.get("dataStoreRef"):
+                yield element, element.get("dataStoreRef"), ("dataStore",)
+            case "group" if element.get("categoryValueRef"):
+                yield element, element.get("categoryValueRef"), ("categoryValue",)
         if element.get("default") and element.tag.startswith(f"{{{BPMN}}}"):
             yield element, element.get("default"), ("sequenceFlow",)
 
@@ -203,10 +240,13 @@ def stands_where_bpmn_has_it(diagram: Diagram) -> Iterator[Place]:
         if content is None:
             continue
         for child in element.iterchildren(f"{{{BPMN}}}*"):
-            known = kind(child) in CONTENT_MODEL or kind(element) == "extensionElements"
-            if known and kind(child) not in content.children:
+            if is_misplaced(kind(child), kind(element)):
                 message = f"{full_title(child)}放在{full_title(element)}里，BPMN 里没有这个位置，读不到它。"
                 yield diagram.at(child, message, "请删去它，在流程图编辑器里重新画到该在的地方。")
+        stray = next((text for text in _texts_in(element) if text.strip()), "")
+        if stray and kind(element) not in TEXTS:
+            message = f"{full_title(element)}里夹着文字“{_short(stray)}”，读不到它。"
+            yield diagram.at(element, message, "请删去这些文字；要说明的写进文档（documentation）。")
         for attribute, value in element.attrib.items():
             if attribute in content.attributes:
                 allowed = content.attributes[attribute]
@@ -214,9 +254,25 @@ def stands_where_bpmn_has_it(diagram: Diagram) -> Iterator[Place]:
                     known = f"只能写 {'、'.join(allowed)}" if isinstance(allowed, tuple) else "要写整数"
                     message = f"{full_title(element)}的 {attribute} 写成了“{value}”，读不懂。"
                     yield diagram.at(element, message, f"{attribute} {known}；不需要的，请删去这一项。")
+            elif attribute.startswith(f"{{{BPMN}}}"):
+                name = etree.QName(attribute).localname
+                message = f"{full_title(element)}的 {name} 前面写了前缀，读不到它。"
+                yield diagram.at(element, message, f'请去掉前缀，只写 {name}="…"。')
             elif not attribute.startswith("{"):
                 message = f"{full_title(element)}没有 {attribute} 这一项，写了也不起作用。"
                 yield diagram.at(element, message, "请删去它；附加的说明写在扩展元素（extensionElements）里。")
+
+
+def _texts_in(element: etree._Element) -> Iterator[str]:
+    """Return the texts that stand directly in an element."""
+    yield element.text or ""
+    for child in element:
+        yield child.tail or ""
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
 
 @rule("fact-invalid")

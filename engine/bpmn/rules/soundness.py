@@ -74,6 +74,9 @@ def is_reached(diagram: Diagram) -> Iterator[Place]:
     for scope in diagram.scopes:
         yield from _lost(diagram, FlowGraph(scope))
     for flaw in _flaws(diagram, "dead-activity"):
+        if flaw.node.host is not None and not flaw.node.events:
+            # That it waits for nothing is said by boundary-no-definition.
+            continue
         if flaw.node.is_event_sub_process:
             message = f"{_title(flaw)}永远不会发生：{_never_begun(flaw)}。"
             yield _place(diagram, flaw, message, "请删去它，或者在它外面画出会引起它的事、要等人办的步骤。")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -20,7 +21,7 @@ from engine.bpmn.layout.picture import Picture
 from engine.bpmn.layout.quality import Quality
 from engine.bpmn.layout.scene import Scene, rate_all, read_scenes
 from engine.bpmn.lifting import links_of
-from engine.bpmn.normal_form import join_texts, normalise
+from engine.bpmn.normal_form import join_texts, normalise, spell_out
 from engine.bpmn.package import Package
 from engine.bpmn.refusals import Refusal, refusals
 from engine.bpmn.rules import World
@@ -30,6 +31,10 @@ from engine.model import Activity, ProcessFacts
 
 #: nodes and flows of one diagram
 MAX_NODES, MAX_FLOWS = 2_000, 3_000
+#: nodes of one id: each is asked about all the flows of the others
+MAX_SAME_ID = 100
+#: steps that are refused as such: a flow may lead to them all the same
+OTHER_STEPS = ("implicitThrowEvent", "event", "choreographyTask", "subChoreography", "callChoreography")
 SCOPES = ("process", "subProcess", "transaction", "adHocSubProcess")
 
 _KINDS = {
@@ -86,6 +91,73 @@ _KINDS = {
     "correlationKey": "消息对号的依据",
     "correlationProperty": "消息对号的依据",
     "correlationSubscription": "消息对号的依据",
+    "complexBehaviorDefinition": "复杂的完成条件",
+    "choreography": "编排图",
+    "globalChoreographyTask": "编排任务",
+    "choreographyTask": "编排任务",
+    "subChoreography": "子编排",
+    "callChoreography": "调用编排",
+    "choreographyRef": "引用的编排图",
+    "conversation": "会话",
+    "globalConversation": "会话",
+    "subConversation": "子会话",
+    "callConversation": "调用会话",
+    "conversationLink": "会话连线",
+    "conversationAssociation": "会话的对应",
+    "participantAssociation": "泳池的对应",
+    "messageFlowAssociation": "消息流的对应",
+    "participantMultiplicity": "泳池的份数",
+    "globalTask": "全局任务",
+    "globalUserTask": "全局用户任务",
+    "globalManualTask": "全局手工任务",
+    "globalBusinessRuleTask": "全局规则任务",
+    "globalScriptTask": "全局脚本任务",
+    "implicitThrowEvent": "隐含的抛出事件",
+    "resourceRole": "指定的办理人",
+    "rendering": "界面设置",
+    "auditing": "审计设置",
+    "monitoring": "监控设置",
+    "dataInput": "输入数据",
+    "dataOutput": "输出数据",
+    "inputSet": "输入数据的分组",
+    "outputSet": "输出数据的分组",
+    "transformation": "数据换算",
+    "dataInputAssociation": "数据连线",
+    "dataOutputAssociation": "数据连线",
+    "ioBinding": "输入输出的对应",
+    "partitionElement": "泳道的划分依据",
+    "supports": "支持的流程",
+    "condition": "条件",
+    "conditionExpression": "条件",
+    "categoryValue": "分组的名称",
+    "resource": "岗位",
+    "interface": "服务接口",
+    "operation": "服务操作",
+    "itemDefinition": "数据类型",
+    "partnerEntity": "合作方",
+    "partnerRole": "合作方的角色",
+    "endPoint": "服务地址",
+    "laneSet": "泳道组",
+    "property": "属性",
+    "import": "引用",
+    "category": "分组的类别",
+    "extension": "扩展声明",
+    "event": "没有类型的事件",
+}
+
+
+EVENT_NAMES = {
+    "": "空白",
+    "message": "消息",
+    "timer": "定时",
+    "error": "错误",
+    "terminate": "终止",
+    "signal": "信号",
+    "escalation": "升级",
+    "compensate": "补偿",
+    "cancel": "取消",
+    "conditional": "条件",
+    "link": "链接",
 }
 
 
@@ -102,9 +174,13 @@ class Place:
     hint: str
     #: ids of the nodes and flows that lead there
     path: tuple[str, ...] = ()
+    #: tag of what is meant, which may be a part of the element
+    part: str = ""
 
 
 _B = f"{{{BPMN}}}"
+#: what stands in these is no part of a process; that a choreography is not run is said of it as a whole
+_HIDDEN = (_B + "extensionElements", _B + "choreography", _B + "globalChoreographyTask")
 
 
 def bpmn(name: str) -> str:
@@ -139,7 +215,10 @@ def kind_name(element: etree._Element) -> str:
     """Return the kind of an element in Chinese, its tag where there is no word."""
     if is_true(element, "triggeredByEvent"):
         return "事件子流程"
-    return _KINDS.get(kind(element), kind(element))
+    name = kind(element)
+    if name.endswith("EventDefinition"):
+        return f"{EVENT_NAMES.get(name.removesuffix('EventDefinition'), '')}事件的内容"
+    return _KINDS.get(name, name)
 
 
 def title(element: etree._Element | None) -> str:
@@ -149,7 +228,10 @@ def title(element: etree._Element | None) -> str:
     if name := " ".join(element.get("name", "").split()):
         return f"〈{name}〉"
     called = kind_name(element)
-    return f"{called} {element.get('id')}" if element.get("id") else f"一个没有编号的{called}"
+    if element.get("id"):
+        return f"{called} {element.get('id')}"
+    # A part is known by what it is part of, and needs no id.
+    return f"一个{called}" if is_part(element) else f"一个没有编号的{called}"
 
 
 def definitions(event: etree._Element) -> list[etree._Element]:
@@ -174,7 +256,7 @@ def has_condition(flow: etree._Element) -> bool:
 
 
 def is_true(element: etree._Element, attribute: str) -> bool:
-    return element.get(attribute) in ("true", "1")
+    return element.get(attribute, "").strip() in ("true", "1")
 
 
 def full_title(element: etree._Element) -> str:
@@ -205,7 +287,7 @@ class Diagram:
         while owner is not None and not (owner.get("id") and owner.tag.startswith(_B) and not is_part(owner)):
             owner = owner.getparent()
         id, name = ("", "") if owner is None else (owner.get("id", ""), owner.get("name", ""))
-        return Place(self.file, element.sourceline or 1, id, name, message, hint)
+        return Place(self.file, element.sourceline or 1, id, name, message, hint, part=kind(element))
 
     @property
     def is_main(self) -> bool:
@@ -213,11 +295,9 @@ class Diagram:
 
     @cached_property
     def elements(self) -> list[etree._Element]:
-        """All elements of the standard, without the picture and the extensions."""
+        """All elements of the standard, without the picture, the extensions and what stands in a choreography."""
         return [
-            element
-            for element in self.root.iter(f"{{{BPMN}}}*")
-            if next(element.iterancestors(bpmn("extensionElements")), None) is None
+            element for element in self.root.iter(f"{{{BPMN}}}*") if next(element.iterancestors(*_HIDDEN), None) is None
         ]
 
     def drawn(self, kind: str) -> list[etree._Element]:
@@ -248,6 +328,12 @@ class Diagram:
     @cached_property
     def by_id(self) -> Mapping[str, etree._Element]:
         return {element.get("id"): element for element in reversed(self.elements) if element.get("id")}
+
+    @cached_property
+    def twice(self) -> frozenset[str]:
+        """The ids that several elements have."""
+        counts = Counter(element.get("id") for element in self.elements if element.get("id"))
+        return frozenset(id for id, count in counts.items() if count > 1)
 
     @cached_property
     def outgoing(self) -> Mapping[str, list[etree._Element]]:
@@ -411,12 +497,16 @@ class Subject:
         """Read every file; what cannot be read is kept with the reason."""
         subject = cls(package, world)
         for name, data in package.files.items():
-            if name.endswith(".bpmn"):
-                subject._read_diagram(name, data)
-            elif name.endswith(".dmn"):
-                subject._read_tables(name, data)
-            elif name.endswith(".form"):
-                subject._read_form(name, data)
+            match PurePosixPath(name).suffix.lower():
+                case ".dmn":
+                    subject._read_tables(name, data)
+                case ".form":
+                    subject._read_form(name, data)
+                case ".typ" | ".md":
+                    pass
+                case _:
+                    # Whatever else somebody asks about can only be a diagram, as some engines name them.
+                    subject._read_diagram(name, data)
         return subject
 
     @cached_property
@@ -483,10 +573,10 @@ class Subject:
         try:
             root = read_xml(data).getroot()
             if root.tag != bpmn("definitions"):
-                message = f"这个文件不是 BPMN 2.0 流程图，最外层是 {etree.QName(root).localname}。"
-                raise XmlRefused("not-bpmn", message, root.sourceline or 1)
+                raise XmlRefused("not-bpmn", _other_kind(etree.QName(root)), root.sourceline or 1)
             _refuse_size(root)
             join_texts(root)
+            spell_out(root)
             self.diagrams.append(Diagram(name, root, self))
         except XmlRefused as error:
             self.refused.append((name, error))
@@ -511,6 +601,13 @@ class Subject:
             self.wrong_forms.append((name, error))
 
 
+def _other_kind(root: etree.QName) -> str:
+    """Return what a file is that is no diagram: drafts of BPMN call their root like BPMN 2.0 does."""
+    if root.localname == "definitions":
+        return f"这个文件不是正式的 BPMN 2.0 流程图，命名空间是“{root.namespace or ''}”，不是“{BPMN}”。"
+    return f"这个文件不是 BPMN 2.0 流程图，最外层是 {root.localname}。"
+
+
 def _by_kind(elements: Iterable[etree._Element]) -> Mapping[str, list[etree._Element]]:
     found: dict[str, list[etree._Element]] = {}
     for element in elements:
@@ -525,6 +622,13 @@ def _refuse_size(root: etree._Element) -> None:
         if len(found) > limit:
             message = f"图里有 {len(found):,} 个{word}，最多 {limit:,} 个。"
             raise XmlRefused("size-limit", message, found[limit].sourceline or 1)
+    counts: Counter[str] = Counter()
+    for node in root.iter(*map(bpmn, FLOW_NODES)):
+        id = node.get("id", "")
+        counts[id] += 1
+        if id and counts[id] > MAX_SAME_ID:
+            message = f"编号 {id} 用了 {MAX_SAME_ID} 次以上。"
+            raise XmlRefused("size-limit", message, node.sourceline or 1)
 
 
 @lru_cache(maxsize=1024)

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from engine.bpmn.content_model import is_misplaced
 from engine.bpmn.decisions import DecisionError
 from engine.bpmn.dialect import DialectError, load_specs
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
 from engine.bpmn.message_waits import never_heard
-from engine.bpmn.rules import Rule, package_rule, rule
-from engine.bpmn.rules.events import EVENT_NAMES
+from engine.bpmn.rules import Rule, instead, package_rule, rule
 from engine.bpmn.rules.subject import (
+    EVENT_NAMES,
     Diagram,
     Place,
     Subject,
@@ -32,6 +33,8 @@ from engine.bpmn.rules.subject import (
 from engine.bpmn.rules.written import CONDITIONS
 from engine.errors import EngineError
 
+#: what they say of a step is about what it uses, not about how it is drawn
+_OF_OTHER_FILES = ("form-missing", "form-invalid", "decision-missing", "decision-invalid", "service-without-handler")
 #: heard where no other rule has found an error at the same element
 FALLBACK = "engine-refuses"
 #: asked when no other rule has found an error
@@ -59,7 +62,7 @@ _DRAWN = set(
 #: declared for other software: kinds of data, services and posts that no step here is carried out by
 _DECLARED = set(
     "itemDefinition relationship interface operation inMessageRef outMessageRef errorRef interfaceRef "
-    "supportedInterfaceRef resource resourceParameter".split()
+    "supportedInterfaceRef resource resourceParameter partnerEntity partnerRole participantRef endPoint".split()
 )
 #: without effect as long as nothing stands inside
 _WHEN_EMPTY = ("auditing", "monitoring")
@@ -89,6 +92,7 @@ _PLAIN_VALUES = {
     "instantiate": ("false", "0"),
     "eventGatewayType": ("Exclusive",),
     "parallelMultiple": ("false", "0"),
+    "isImmediate": ("true", "1"),
 }
 #: camunda: attribute → where it is obeyed
 _OBEYED = {
@@ -115,11 +119,21 @@ _CODE_ATTRIBUTES = ("class", "delegateExpression", "expression", "scriptFormat",
 _CODE = {name: camunda(name) for name in _CODE_ATTRIBUTES}
 _OWN = (f"{{{BPMN}}}", f"{{{BPMNDI}}}")
 _SPIFF = "http://spiffworkflow.org/bpmn/schema/1.0/core"
+_DROOLS = "http://www.jboss.org/drools"
 _OTHER_ENGINES = {
-    "http://camunda.org/schema/zeebe/1.0": "Camunda 8",
-    "http://flowable.org/bpmn": "Flowable",
-    "http://activiti.org/bpmn": "Activiti",
+    "http://camunda.org/schema/zeebe/1.0",
+    "http://flowable.org/bpmn",
+    "http://activiti.org/bpmn",
+    "http://operaton.org/schema/1.0/bpmn",
+    "http://processmaker.com/BPMN/2.0/Schema.xsd",
+    "http://www.imixs.org/bpmn2",
+    _DROOLS,
+    _SPIFF,
 }
+#: what the modeler of jBPM writes at everything, and what changes nothing
+_DROOLS_HARMLESS = set("packageName version selectable dtype metaValue import global".split())
+#: elements of SpiffWorkflow's own that are programs
+_SPIFF_SCRIPTS = ("preScript", "postScript", "serviceTaskOperator")
 _FACTS = {
     "item": "code category scope excludes publish promise level publicStart applicant applicantName relatives subject",
     "legalBasis": "law version article url confirm",
@@ -131,6 +145,9 @@ _FACTS = {
     "after": "from",
     "hold": "reason",
 }
+_MAPPINGS = (camunda("in"), camunda("out"))
+#: how Camunda writes that a call has the key of its caller
+_OWN_KEY = re.compile(r"[$#]\{\s*execution\.(process)?[bB]usinessKey\s*\}")
 _ID = re.compile(r"[^\W\d][\w.\-]*")
 
 
@@ -139,12 +156,13 @@ def uses_what_is_run(diagram: Diagram) -> Iterator[Place]:
     """Whatever the engine does not carry out as drawn is refused, not skipped."""
     unsupported: set[etree._Element] = set()
     for element in diagram.elements:
-        wrong = _unsupported(element)
+        # What stands in a wrong place is said to stand there.
+        around = element.getparent()
+        misplaced = around is not None and is_misplaced(kind(element), kind(around))
+        wrong, hint = ("", "") if misplaced else _unsupported(element)
         if wrong and not any(ancestor in unsupported for ancestor in element.iterancestors()):
             unsupported.add(element)
-            yield diagram.at(
-                element, wrong, "请换成支持的画法：由人办的用用户任务，系统办的用服务任务，要选择的用排他网关。"
-            )
+            yield diagram.at(element, wrong, hint)
     for element in _foreign(diagram):
         message = f"图里有不认识的内容 {etree.QName(element).localname}，不会执行。"
         yield diagram.at(element, message, "请删去它；附加的说明要写在扩展元素（extensionElements）里。")
@@ -158,21 +176,24 @@ def _is_plain_loop(element: etree._Element) -> bool:
     )
 
 
-def _unsupported(element: etree._Element) -> str:
-    """Return what is wrong with an element in one sentence, "" when it is run as drawn."""
+def _unsupported(element: etree._Element) -> tuple[str, str]:
+    """Return what is wrong with an element and what to do about it; "" when it is run as drawn."""
     name = kind(element)
     if name == "multiInstanceLoopCharacteristics" and _is_plain_loop(element):
-        return ""
+        return "", ""
     if name in _SAID:
-        return _SAID[name].format(full_title(element))
+        return _SAID[name].format(full_title(element)), instead.of_element(name)
     if name in _WHEN_EMPTY and not len(element):
-        return ""
+        return "", ""
     if name not in _KNOWN:
-        return _unknown(element)
+        return _unknown(element), instead.of_element(name)
     for attribute, plain in _PLAIN_VALUES.items() if not _PLAIN_VALUES.keys().isdisjoint(element.keys()) else ():
         if element.get(attribute, plain[0]).strip() not in plain:
-            return f"{title(element)}写了 {attribute}={element.get(attribute)}，这里不支持，写了也不起作用。"
-    return _unsupported_event(element) if name in _EVENTS else ""
+            message = f"{title(element)}写了 {attribute}={element.get(attribute)}，这里不支持，写了也不起作用。"
+            return message, instead.of_attribute(attribute)
+    if name in _EVENTS and (wrong := _unsupported_event(element)):
+        return wrong, instead.of_event(name, definition_type(element))
+    return "", ""
 
 
 def _unknown(element: etree._Element) -> str:
@@ -248,12 +269,13 @@ def says_nothing_in_vain(diagram: Diagram) -> Iterator[Place]:
     """A setting for another engine is not obeyed here, and the diagram must not pretend it is."""
     for element in diagram.elements:
         for attribute in ignored_attributes(element):
-            message = f"{title(_named(element))}的 {etree.QName(attribute).localname} 不起作用。"
-            yield diagram.at(element, message, "请删去它：由谁办由泳道决定，几天办完写在这一步的期限里。")
+            name = etree.QName(attribute).localname
+            yield diagram.at(element, f"{title(_named(element))}的 {name} 不起作用。", instead.of_setting(name))
         for extension in extensions(element, "*"):
-            if _is_ignored_element(extension.tag[1:].rpartition("}")[0], kind(extension), kind(element)):
-                message = f"{title(_named(element))}的 {kind(extension)} 不起作用。"
-                yield diagram.at(extension, message, "请删去它；要办的事画成步骤，看得见的才会执行。")
+            wrong = [kind(extension)] if _is_ignored_element(extension, kind(element)) else _ignored_in_call(extension)
+            for name in wrong:
+                message = f"{title(_named(element))}的 {name} 不起作用。"
+                yield diagram.at(extension, message, instead.of_setting(name))
 
 
 def ignored_attributes(element: etree._Element) -> list[str]:
@@ -267,13 +289,33 @@ def _is_ignored(namespace: str | None, name: str, place: str) -> bool:
     if namespace == CAMUNDA:
         known = name in _HARMLESS or name in _CODE_ATTRIBUTES or place == "multiInstanceLoopCharacteristics"
         return not known and place not in _OBEYED.get(name, ())
+    if namespace == _DROOLS:
+        return name not in _DROOLS_HARMLESS
     return namespace in _OTHER_ENGINES
 
 
-def _is_ignored_element(namespace: str, name: str, place: str) -> bool:
+def _is_ignored_element(extension: etree._Element, place: str) -> bool:
+    namespace, name = extension.tag[1:].rpartition("}")[0], kind(extension)
     if namespace == CAMUNDA:
         return name != "script" and place not in _OBEYED_ELEMENTS.get(name, ())
+    if namespace == _DROOLS:
+        # The name of a step, once more.
+        return name not in _DROOLS_HARMLESS and extension.get("name") != "elementname"
+    if namespace == _SPIFF:
+        return name not in _SPIFF_SCRIPTS
     return namespace in _OTHER_ENGINES
+
+
+def _ignored_in_call(extension: etree._Element) -> list[str]:
+    """Return what is said in vain of the data handed to a call: the key is the caller's, and no data is local."""
+    if extension.tag not in _MAPPINGS:
+        return []
+    other_key = _OWN_KEY.fullmatch(extension.get("businessKey", "").strip()) is None
+    wrong = {
+        "businessKey": extension.get("businessKey") is not None and other_key,
+        "local": is_true(extension, "local"),
+    }
+    return [name for name, is_wrong in wrong.items() if is_wrong]
 
 
 def _named(element: etree._Element) -> etree._Element:
@@ -306,10 +348,13 @@ def has_no_script(diagram: Diagram) -> Iterator[Place]:
         language = element.get("language") or "feel"
         if kind(element) == "scriptTask":
             yield diagram.at(element, f"{title(element)}是脚本任务，流程图里不允许有脚本。", hint)
-        elif code or (kind(element) in CONDITIONS and "feel" not in language.lower()):
-            what = f"camunda:{code[0]}" if code else f"用 {language} 写的条件"
-            yield diagram.at(element, f"{title(_named(element))}有{what}，流程图里不允许有程序。", hint)
-    for script in diagram.root.iter(camunda("script"), f"{{{_SPIFF}}}*"):
+        elif code:
+            message = f"{title(_named(element))}有camunda:{code[0]}，流程图里不允许有程序。"
+            yield diagram.at(element, message, hint)
+        elif kind(element) in CONDITIONS and "feel" not in language.lower():
+            message = f"{title(_named(element))}有用 {language} 写的条件，流程图里不允许有程序。"
+            yield diagram.at(element, message, "请删去 language 这一项，条件写成 copies > 10 这样。")
+    for script in diagram.root.iter(camunda("script"), *(f"{{{_SPIFF}}}{name}" for name in _SPIFF_SCRIPTS)):
         owner = next(script.iterancestors(f"{{{BPMN}}}*"), diagram.root)
         owner = owner.getparent() if kind(owner) == "extensionElements" else owner
         yield diagram.at(script, f"{title(_named(owner))}里有脚本，流程图里不允许有脚本。", hint)
@@ -323,8 +368,9 @@ def has_free_ids(diagram: Diagram) -> Iterator[Place]:
         if id and not _ID.fullmatch(id):
             message = f"{title(element)}的编号“{id}”写法不对。"
             yield diagram.at(element, message, "编号以字母开头，只用字母、数字、下划线、点和减号。")
-    if diagram.is_main and diagram.processes and diagram.processes[0].get("id", "") != diagram.subject.package.id:
-        process = diagram.processes[0]
+    process = diagram.processes[0] if diagram.is_main and diagram.processes else None
+    # One without an id is said by id-missing.
+    if process is not None and process.get("id") and process.get("id") != diagram.subject.package.id:
         message = f"流程的编号 {process.get('id', '')} 和文件夹的名称 {diagram.subject.package.id} 不一样。"
         yield diagram.at(
             process, message, "请把两个改成一样：文件夹的名称是代码、下划线、流程的编号，例如 E01_seal_use。"
@@ -333,8 +379,15 @@ def has_free_ids(diagram: Diagram) -> Iterator[Place]:
 
 def speaks(rule: Rule) -> bool:
     """Tell whether a rule says why something is not run, so that the fallback need not say it again."""
-    says_why = rule.severity == "error" and rule.group not in ("naming", "picture", "data", "domain")
-    return says_why and rule.id != FALLBACK
+    says_why = rule.severity == "error" and rule.group not in (
+        "naming",
+        "picture",
+        "data",
+        "domain",
+        "decisions",
+        "forms",
+    )
+    return says_why and rule.id not in (FALLBACK, *_OF_OTHER_FILES)
 
 
 @rule(FALLBACK)

@@ -348,17 +348,6 @@ def test_an_objection_is_kept_apart_from_who_raised_it_and_answered_by_receipt_a
     assert "张秀英" not in repr(shown)
 
 
-def test_who_checks_an_objection_sees_what_it_says_and_whom_to_call_and_the_others_only_what_it_says(county, motion_):
-    county.engine.disclosure.object(motion_.to_notice(), data=OBJECTION)
-    board = county.post("SB")
-    said = county.engine.tasks.open(motion_.task(board), by=board).summaries[-1]
-    assert [fact.text for fact in said.facts] == ["桥位不该占我家的地", "张秀英（3组）", "13800001001"]
-    motion_.do("SB", objection_kind="question")
-    director = county.post("VD")
-    said = county.engine.tasks.open(motion_.task(director), by=director).summaries[-1]
-    assert [fact.text for fact in said.facts] == ["桥位不该占我家的地"]
-
-
 def test_two_objections_are_dealt_with_one_after_the_other(county, motion_):
     notice_id = motion_.to_notice()
     for _ in range(2):

@@ -12,7 +12,9 @@ from engine.errors import Refused
 from engine.store.tables import person
 
 PRESENT, RECUSED, ABSENT = "present", "recused", "absent"
-#: what two counters sign
+#: how many count where a diagram does not say
+COUNTERS = 2
+#: what the counters sign
 TOTALS = ("voting", "yes", "no", "abstain")
 
 
@@ -35,9 +37,9 @@ def members(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
 def tally(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
     """Count a meeting from its ``attendance`` (a row per person) and, where there was a vote, from its totals.
 
-    Ballots come as totals only (``voting``, ``yes``, ``no``, ``abstain``), signed by ``counters``, as many as the
-    parameter ``meeting.counters`` says and none of those who watch them (``watched_by``: ``role:<lane>``): nothing that
-    passes here relates a person to a choice. Who is recused leaves the base unless ``recused_in_base``.
+    Ballots come as totals only (``voting``, ``yes``, ``no``, ``abstain``), signed by ``counters``, at least
+    ``counters_min`` of them and none of those who watch them (``watched_by``: ``role:<lane>``): nothing that passes
+    here relates a person to a choice. Who is recused leaves the base unless ``recused_in_base``.
 
     Returns ``{entitled, recused, absent, present, base, voting, yes, no, abstain}``; without a vote ``voting`` is the
     number present and the totals are 0.
@@ -50,7 +52,8 @@ def tally(call: Call, inputs: Mapping[str, object]) -> dict[str, object]:
         return {**said, "voting": said[PRESENT], "yes": 0, "no": 0, "abstain": 0}
     votes = {name: int(inputs[name] or 0) for name in TOTALS}
     check(votes, said[PRESENT])
-    _check_counters(call, seats, list(inputs.get("counters") or []), str(inputs.get("watched_by") or ""))
+    least = int(inputs.get("counters_min") or COUNTERS)
+    _check_counters(call, seats, list(inputs.get("counters") or []), least, str(inputs.get("watched_by") or ""))
     return {**said, **votes}
 
 
@@ -70,11 +73,13 @@ def check(votes: Mapping[str, int], present: int) -> None:
         _refuse(f"同意、反对、弃权加起来是 {cast} 票，投票时在场的是 {votes['voting']} 人，两个数要一样")
 
 
-def _check_counters(call: Call, seats: Sequence[Mapping], counters: Sequence[object], watched_by: str) -> None:
+def _check_counters(
+    call: Call, seats: Sequence[Mapping], counters: Sequence[object], least: int, watched_by: str
+) -> None:
     lane = watched_by.removeprefix("role:")
     if lane and not set(call.holders(lane)).isdisjoint(counters):
         _refuse(f"计票由{lane}监督，计票人里不能有{lane}的人", "请另定计票人，重新点票、签名，再交")
-    here, least = {seat["id"] for seat in seats if seat["choice"] == PRESENT}, int(call.param("meeting.counters"))
+    here = {seat["id"] for seat in seats if seat["choice"] == PRESENT}
     if len(set(counters)) < least or not here.issuperset(counters):
         _refuse(f"计票人要有 {least} 个不同的人，都签到在场")
 

@@ -52,7 +52,9 @@ def disagreements(seed: int, seen: Counter, **drawn: bool) -> list[str]:
     wrong += [
         f"{flaw.rule} at {flaw.node} is not to be seen"
         for flaw in proof.flaws
-        if not shown(definition, made, flaw) and not ("unbounded" in rules and out_of_reach(definition, made, flaw))
+        if flaw.node.id not in made.unfollowed
+        and not shown(definition, made, flaw)
+        and not ("unbounded" in rules and out_of_reach(definition, made, flaw))
     ]
     return [f"process {seed}: {each}" for each in wrong]
 
@@ -135,9 +137,9 @@ def test_prover_and_engine_agree_on_escalations():
 
 def test_prover_and_engine_agree_on_all_that_is_drawn_seldom():
     seen: Counter = Counter()
-    wrong = [each for seed in range(150) for each in disagreements(seed, seen, varied=True)]
+    wrong = [each for seed in range(200) for each in disagreements(seed, seen, varied=True, escalates=seed % 2 == 1)]
     assert wrong == []
-    assert seen["sound"] > 60
+    assert seen["sound"] > 80
 
 
 @pytest.mark.full

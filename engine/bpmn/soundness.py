@@ -318,7 +318,7 @@ class Exploration:
         marking, before = state
         new = False
         for option in cluster.options:
-            if option.beside and not marking & option.beside:
+            if marking & option.after or (option.beside and not marking & option.beside):
                 continue
             rest = cluster.rest(marking, option)
             known = self.feasibility.after(option, before) if self.feasibility else before
@@ -391,7 +391,35 @@ class Exploration:
         escalations = self._uncaught("escalation", self.escalations())
         escalations = escalations.union(*(known.escalations for known in handled))
         broadcasts = self.broadcasts().union(*(known.broadcasts for known in handled))
-        return Outcomes(completes, at_once, waits or not at_once, errors, escalations, self.cancels, broadcasts)
+        once = {code: node for code, node in self._thrown_once() if code in escalations}
+        surely = (code for code, node in once.items() if not handled and not self._ends_without(node))
+        waits = waits or not at_once
+        return Outcomes(
+            *(completes, at_once, waits, errors, escalations, self.cancels, broadcasts),
+            once=frozenset(once),
+            surely=frozenset(surely),
+        )
+
+    def _thrown_once(self) -> Iterator[tuple[str, Node]]:
+        """Return the escalations that are thrown in one place only, and there only once."""
+        places: dict[str | None, list[Node | None]] = {}
+        for node in self.passed:
+            for kind, code in thrown_by(node):
+                if kind == "escalation":
+                    places.setdefault(code, []).append(node)
+        for known in (*self.net.outcomes.values(), *(known for _, known in self.handlers)):
+            for code in known.escalations:
+                places.setdefault(code, []).append(None)
+        for code, nodes in places.items():
+            node = nodes[0] if len(nodes) == 1 and None not in places else None
+            if code and node is not None and node not in self.net.graph.reached(node.ahead):
+                yield code, node
+
+    def _ends_without(self, node: Node) -> bool:
+        """Tell whether the scope may complete on a way that spares a node."""
+        graph = self.net.graph
+        spared = graph.reached((start for entry in graph.entries() for start in entry), without=node)
+        return any(not each.outgoing for each in spared)
 
     def escalations(self) -> frozenset[str | None]:
         """Return the codes of what is thrown in the scope, or in one inside it whose boundary does not catch it."""
@@ -584,6 +612,10 @@ class Exploration:
     def _called_off(self) -> Iterator[Flaw]:
         for state, option, left in self.killed:
             nodes = dict.fromkeys(self.net.places[place] for place in bits(left))
+            # Nothing is lost where a branch was about to end.
+            nodes = [node for node in nodes if node.kind != "endEvent" or node.events]
+            if not nodes:
+                continue
             way = self._way(state, option)
             yield Flaw("terminate-kills-parallel-branch", option.nodes[-1], self.net.graph.scope, way, tuple(nodes))
 

@@ -45,6 +45,9 @@ class Outcomes:
     cancels: bool = False
     #: kind and name of the signals and messages that are thrown inside: all around hears them
     broadcasts: frozenset[tuple[str, str]] = frozenset()
+    #: codes of the escalations that are thrown once at most, and of those thrown once on every way that completes
+    once: frozenset[str] = frozenset()
+    surely: frozenset[str] = frozenset()
 
 
 #: the events that may hear what is thrown in a scope, the innermost first: the starts of its own event sub-processes,
@@ -71,6 +74,8 @@ class Option(NamedTuple):
     code: str | None = None
     #: place of a boundary event that happens beside its activity: only this token is taken
     beside: int = 0
+    #: places of boundary events that must have happened before: no token may be left there
+    after: int = 0
 
 
 @dataclass(eq=False)
@@ -262,28 +267,44 @@ class Net:
         if may_be_skipped(node):
             known = replace(known, completes=True, at_once=True)
         over = [*self._errors(node, known), *self._passed_on(node, known)]
-        if known.completes:
-            over += self._leaving(node)
+        done = self._leaving(node) if known.completes else []
         heard = [event for event in node.attached if hears(event, "escalation", known.escalations)]
         heard += [event for event in node.attached if event not in heard and is_called(event, known.broadcasts)]
         entered = self.at[node]
-        first = Cluster(node, rank, entered, self._escalated(over, heard) if known.at_once else [])
+        sure = sum(self.armed[event] for event in heard if self._surely_happens(event))
+        first = Cluster(node, rank, entered, self._escalated(over, done, heard, sure) if known.at_once else [])
         first.disarm = self._armed_on(node)
         yield first
         if known.waits:
             # The boundary events stay armed: only what is over disarms them.
             first.options.append(self._option((), (), [self.waiting[node]], keeps=first.disarm))
+            over += [option._replace(after=sure) for option in done] if sure else done
             yield self._activity(node, rank, self.waiting[node], over, at_once=False, heard=heard)
-        if not over and not any(event.interrupts for event in heard):
+        if not (over or done) and not any(event.interrupts for event in heard):
             self.stuck |= self.waiting[node] | entered
 
-    def _escalated(self, over: list[Option], heard: list[Node]) -> list[Option]:
+    def _escalated(self, over: list[Option], done: list[Option], heard: list[Node], sure: int) -> list[Option]:
         """Return what may come of a scope that is over at once, its escalations included."""
-        options = list(over)
+        options = over if sure else [*over, *done]
         for event in heard:
             after = self._leaving(event)
-            options += after if event.interrupts else [_both(one, other) for one in over for other in after]
+            together = [_both(one, other) for one in (*over, *done) for other in after]
+            options = [*options, *(after if event.interrupts else together)]
         return options
+
+    def _surely_happens(self, event: Node) -> bool:
+        """Tell whether an event beside a scope happens once, whenever the scope completes."""
+        known = self.outcomes.get(event.host, Outcomes())
+        codes = {code for code in known.surely if catches(event, "escalation", code)}
+        others = [each for each in event.host.attached if each is not event and hears(each, "escalation", codes)]
+        return bool(codes) and not (event.interrupts or others) and self._happens_once(event)
+
+    def _happens_once(self, event: Node) -> bool:
+        """Tell whether what an event hears is thrown once at most."""
+        known = self.outcomes.get(event.host, Outcomes())
+        codes = {code for code in known.escalations if hears(event, "escalation", (code,))}
+        once = event.events == ("escalation",) and len(codes) == 1 and codes <= known.once
+        return once and not is_repeated(event.host)
 
     def _activity(
         self, node: Node, rank: int, place: int, over: list[Option], at_once: bool, heard: Sequence[Node] = ()
@@ -305,7 +326,7 @@ class Net:
         Each time is an affair of its own, and one of them stands for all; only an inclusive gateway behind it looks at
         all tokens, and brings together what belongs to one time and to another.
         """
-        if event not in self.armed or "timer" in event.events:
+        if event not in self.armed or "timer" in event.events or self._happens_once(event):
             return False
         return any(is_join(node) and node.kind == "inclusiveGateway" for node in self.graph.reached([event]))
 
@@ -436,8 +457,9 @@ def is_at_once(node: Node) -> bool:
 
 
 def is_repeated(node: Node) -> bool:
-    """Tell whether an activity has several instances, side by side or one after the other."""
-    return node.element.find(f"{{{BPMN}}}multiInstanceLoopCharacteristics") is not None
+    """Tell whether an activity is done several times, side by side or one after the other."""
+    loops = ("multiInstanceLoopCharacteristics", "standardLoopCharacteristics")
+    return any(node.element.find(f"{{{BPMN}}}{loop}") is not None for loop in loops)
 
 
 def may_be_skipped(node: Node) -> bool:

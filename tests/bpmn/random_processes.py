@@ -12,11 +12,15 @@ GATEWAYS = {"xor": "exclusiveGateway", "and": "parallelGateway", "or": "inclusiv
 BOTH_WAYS = ("xor", "or", "chooser")
 #: starts of event sub-processes: one that calls off all around it, one that happens beside it
 BEGINS = {"instead": "", "besides": ' isInterrupting="false"'}
+#: the same for what their scope throws
+ANSWERS = ("rescue", "answer", "answer_beside")
+INSTEAD = ("instead", "rescue", "answer")
+BESIDE = ("besides", "answer_beside")
 #: boundary events of what a sub-process throws
 FROM_INSIDE = ("caught", "heard", "heard_beside")
 NEVER_TARGETS = (
     *("start", "interrupt", "beside", "caught", "heard", "heard_beside"),
-    *("handler", *BEGINS, "link_in"),
+    *("handler", *BEGINS, *ANSWERS, "link_in"),
 )
 
 
@@ -81,6 +85,18 @@ class RandomProcess:
         return found
 
     @property
+    def unfollowed(self) -> set[str]:
+        """What is inside event sub-processes that a throw begins: no way leads there that could be followed."""
+        scopes = [self.main]
+        found: set[str] = set()
+        for scope in scopes:
+            for id, inner in scope.inner.items():
+                if any(kind in ANSWERS for kind, _ in inner.nodes.values()):
+                    found |= self.inside[id]
+            scopes.extend(scope.inner.values())
+        return found
+
+    @property
     def repeated(self) -> set[str]:
         """What lies behind an event that may happen beside its task again and again, and what has instances."""
         scopes = [self.main]
@@ -89,7 +105,7 @@ class RandomProcess:
             ahead = [id for id, (kind, _) in scope.nodes.items() if kind in ("beside", "heard_beside")]
             found |= {id for id, (kind, more) in scope.nodes.items() if kind == "sub" and more}
             for id, inner in scope.inner.items():
-                if any(kind == "besides" for kind, _ in inner.nodes.values()):
+                if any(kind in BESIDE for kind, _ in inner.nodes.values()):
                     found |= {id, *self.inside[id]}
             seen: set[str] = set()
             while ahead:
@@ -114,7 +130,7 @@ class RandomProcess:
                 if id in passed and kind in ("terminate", "error", "escalate_end", "escalate"):
                     found |= self._handlers(scope)
             for inner in scope.inner.values():
-                if any(kind == "instead" and id in passed for id, (kind, _) in inner.nodes.items()):
+                if any(kind in INSTEAD and id in passed for id, (kind, _) in inner.nodes.items()):
                     found |= {*scope.nodes}.union(*(self.inside.get(id, ()) for id in scope.nodes))
             scopes.extend(scope.inner.values())
         return found
@@ -141,7 +157,7 @@ class RandomProcess:
         last = self._sequence(scope, start, depth=0)
         scope.flows.append((last, self._add(scope, "end")))
         if self.varied and begins == "start" and self.left > 3 and self.random.random() < 0.4:
-            self._within(scope, self._add(scope, "handler"), self.random.choice([*BEGINS]))
+            self._handler(scope)
         for _ in range(self.spoils):
             if self.random.random() < 0.8:
                 self._spoil(scope)
@@ -243,6 +259,24 @@ class RandomProcess:
         scope.inner[sub] = self._scope(begins)
         self.left, self.spoils = left - (before - self.left), spoils
 
+    def _handler(self, scope: Scope) -> None:
+        """Draw an event sub-process, and what begins it where that comes from its own scope."""
+        begins = self.random.choice([*BEGINS, *(ANSWERS if self.escalates else ())])
+        if begins in ANSWERS:
+            self._throw(scope, "error" if begins == "rescue" else "escalate")
+        self._within(scope, self._add(scope, "handler"), begins)
+
+    def _throw(self, scope: Scope, kind: str) -> None:
+        """Put something that throws on one of the flows; an error end behind a gateway."""
+        fit = [index for index, (source, _) in enumerate(scope.flows) if scope.nodes[source][0] != "race"]
+        index = self.random.choice(fit)
+        source, target = scope.flows[index]
+        between = self._add(scope, "xor" if kind == "error" else kind)
+        scope.flows[index] = (source, between)
+        scope.flows.append((between, target))
+        if kind == "error":
+            scope.flows.append((between, self._add(scope, kind)))
+
     def _around(self, scope: Scope, sub: str, depth: int) -> str:
         """Draw what hangs on a sub-process, or nothing; return behind what the flow goes on."""
         if self.random.random() < 0.4:
@@ -310,6 +344,9 @@ class RandomProcess:
         written = {
             "start": f'<startEvent id="{id}"/>',
             **{begin: f'<startEvent id="{id}"{said}>{message}</startEvent>' for begin, said in BEGINS.items()},
+            "rescue": f'<startEvent id="{id}"><errorEventDefinition/></startEvent>',
+            "answer": f'<startEvent id="{id}">{escalation}</startEvent>',
+            "answer_beside": f'<startEvent id="{id}" isInterrupting="false">{escalation}</startEvent>',
             "chooser": f'<userTask id="{id}"/>',
             "link_out": f'<intermediateThrowEvent id="{id}">{link}</intermediateThrowEvent>',
             "link_in": f'<intermediateCatchEvent id="{id}">{link}</intermediateCatchEvent>',

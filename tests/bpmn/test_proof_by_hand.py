@@ -298,6 +298,36 @@ SOUND = {
         s -> b -> e
         k -> e2
         l -> e3""",
+    "a join of a part and an escalation that always comes once": """
+        start s
+        sub b {
+            start bs
+            task t
+            throw:escalation=U up
+            task u
+            end be
+            bs -> t -> up -> u -> be
+        }
+        on:escalation=U heard @b beside
+        task v
+        and j
+        end e
+        s -> b -> j -> e
+        heard -> v -> j""",
+    "an inclusive join of a part and an escalation at once": """
+        start s
+        sub b {
+            start bs
+            throw:escalation=U up
+            end be
+            bs -> up -> be
+        }
+        on:escalation=U heard @b beside
+        or o
+        task u
+        end e
+        s -> b -> o -> u -> e
+        heard -> o""",
     "an escalation of an event sub-process that calls off what is around it": """
         start s
         sub b {
@@ -571,6 +601,42 @@ UNSOUND = {
         s -> b -> j -> e
         k -> j
         l -> e3""",
+        {("deadlock", "j")},
+    ),
+    "a join of a part and an escalation that may not come": (
+        """
+        start s
+        sub b {
+            start bs
+            task t
+            xor x
+            throw:escalation=U up
+            end be
+            bs -> t -> x -> up -> be
+            x -> be
+        }
+        on:escalation=U heard @b beside
+        and j
+        end e
+        s -> b -> j -> e
+        heard -> j""",
+        {("deadlock", "j")},
+    ),
+    "a join of instances and an escalation of each": (
+        """
+        start s
+        sub b 2x {
+            start bs
+            task t
+            throw:escalation=U up
+            end be
+            bs -> t -> up -> be
+        }
+        on:escalation=U heard @b beside
+        and j
+        end e
+        s -> b -> j -> e
+        heard -> j""",
         {("deadlock", "j")},
     ),
     "a join of a part and an escalation that comes twice": (

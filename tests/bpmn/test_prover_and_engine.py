@@ -52,7 +52,9 @@ def disagreements(seed: int, seen: Counter, **drawn: bool) -> list[str]:
     wrong += [
         f"{flaw.rule} at {flaw.node} is not to be seen"
         for flaw in proof.flaws
-        if not shown(definition, made, flaw) and not ("unbounded" in rules and out_of_reach(definition, made, flaw))
+        if flaw.node.id not in made.unfollowed
+        and not shown(definition, made, flaw)
+        and not ("unbounded" in rules and out_of_reach(definition, made, flaw))
     ]
     return [f"process {seed}: {each}" for each in wrong]
 
@@ -135,9 +137,9 @@ def test_prover_and_engine_agree_on_escalations():
 
 def test_prover_and_engine_agree_on_all_that_is_drawn_seldom():
     seen: Counter = Counter()
-    wrong = [each for seed in range(150) for each in disagreements(seed, seen, varied=True)]
+    wrong = [each for seed in range(200) for each in disagreements(seed, seen, varied=True, escalates=seed % 2 == 1)]
     assert wrong == []
-    assert seen["sound"] > 60
+    assert seen["sound"] > 80
 
 
 @pytest.mark.full
@@ -147,7 +149,9 @@ def test_prover_and_engine_agree_on_many_random_processes(
 ):
     """At least 10,000 processes that the engine takes, over all batches; each batch ends within three minutes."""
     seen: Counter = Counter()
-    wrong = [each for seed in range(first, first + BATCH) for each in disagreements(seed, seen)]
+    wrong = []
+    for seed in range(first, first + BATCH):
+        wrong += disagreements(seed, seen, escalates=seed % 4 > 1, varied=seed % 2 == 1)
     record_testsuite_property(f"compared from {first}", BATCH - seen["refused"])
     record_testsuite_property(f"found from {first}", dict(seen))
     assert wrong == [], f"{BATCH - seen['refused']} processes compared, {len(wrong)} disagreements"

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as fault:
         print(f"没有办成：{fault.filename or ''} {fault.strerror or fault}", file=sys.stderr)
     except NotFound as missing:
-        print(f"没有找到{missing.what}：{missing.key}", file=sys.stderr)
+        print(_not_found(missing), file=sys.stderr)
     except EngineError as refused:
         print(f"没有办成：{refused}", file=sys.stderr)
     return FALLS_SHORT
@@ -186,13 +186,23 @@ def _init(options: argparse.Namespace) -> int:
     return HOLDS
 
 
+def _not_found(missing: NotFound) -> str:
+    return f"没有找到{missing.what}：{missing.key}"
+
+
 def _lint(options: argparse.Namespace) -> int:
     if options.rules:
         return _tell_rules(options)
-    found, mended = {}, []
+    found, mended, missing = {}, [], []
     for place in _named(options.folder):
-        findings, written = _checked(place, options)
+        try:
+            findings, written = _checked(place, options)
+        except NotFound as error:
+            missing.append(error)
+            continue
         found[place], mended = findings, [*mended, *written]
+    if missing and not found:
+        raise missing[0]
     # What several items call is checked with each of them, and told once.
     findings = list(dict.fromkeys(finding for each in found.values() for finding in each))
     if options.format == "json":
@@ -208,7 +218,9 @@ def _lint(options: argparse.Namespace) -> int:
             _print_findings(place, [finding for finding in each if finding not in told])
             told.update(each)
         print(_count(findings))
-    return FALLS_SHORT if any(finding.severity == "error" for finding in findings) else HOLDS
+    for error in missing:
+        print(_not_found(error), file=sys.stderr)
+    return FALLS_SHORT if missing or any(finding.severity == "error" for finding in findings) else HOLDS
 
 
 def _checked(place: Path, options: argparse.Namespace) -> tuple[list[Finding], list[Path]]:

@@ -354,6 +354,14 @@ def test_a_hostile_folder_is_a_finding_in_a_process_of_its_own(tmp_path):
     assert [found["rule"] for found in json.loads(done.stdout)] == ["xml-doctype-forbidden"]
 
 
+def test_a_folder_without_diagram_hides_nothing_about_the_others(item, tmp_path, capsys):
+    (tmp_path / "E09_none").mkdir()
+    assert main(["lint", str(tmp_path / "E09_none"), str(item), "--format", "json"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "没有找到流程图：E09_none\n"
+    assert {each["file"] for each in json.loads(captured.out)}
+
+
 def test_a_folder_without_diagram_is_one_sentence(tmp_path, capsys):
     (tmp_path / "E09_none").mkdir()
     assert main(["lint", str(tmp_path / "E09_none")]) == 1

@@ -24,8 +24,12 @@ _OTHER = "（别的文字）"
 _KINDS = {str: "文字", bool: "是否", int: "数字", Decimal: "数字", date: "日期", datetime: "时间", timedelta: "时长"}
 _TYPES = {
     "string": "文字", "boolean": "是否", "number": "数字", "integer": "数字", "long": "数字", "double": "数字",
+    "int": "数字", "short": "数字", "float": "数字", "decimal": "数字",
     "date": "日期", "dateTime": "时间", "time": "时间", "dayTimeDuration": "时长", "days and time duration": "时长",
 }  # fmt: skip
+
+#: the names that engines give to whole numbers
+_WHOLE = ("integer", "long", "int", "short")
 
 #: label of the column → sample value
 Example = dict[str, object]
@@ -180,7 +184,8 @@ def _spread(column: Input, named: set, domain: Domain) -> Iterator[object]:
         yield from (True, False)
     elif kind == "数字":
         yield from spread_numbers(
-            sorted(v for v in named if kind_of_value(v) == "数字"), domain.whole or column.type == "integer"
+            sorted(v for v in named if kind_of_value(v) == "数字"),
+            domain.whole or column.type.rpartition(":")[2] in _WHOLE,
         )
     elif kind in ("日期", "时间"):
         days = sorted(value for value in named if kind_of_value(value) == kind)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from lxml import etree
 
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, read_xml
-from engine.bpmn.normal_form import join_texts
+from engine.bpmn.normal_form import join_texts, spell_out
 from engine.bpmn.package import Package
 from engine.errors import EngineError
 from engine.model import Activity, Flow, LegalBasis, Material, ProcessFacts, RiskPoint, TimeLimit
@@ -78,6 +78,7 @@ def read_facts(package: Package, file: str | None = None) -> ProcessFacts:
 def _read(data: bytes) -> etree._Element:
     root = read_xml(data).getroot()
     join_texts(root)
+    spell_out(root)
     return root
 
 

@@ -55,8 +55,6 @@ def normalise(root: etree._Element) -> None:
         if next(picture.iter(f"{_B}*"), None) is None:
             root.remove(picture)
     spell_out(root)
-    for node in root.iter(f"{_B}*"):
-        _write_plainly(node)
     for node in root.iter(*_TEXTS):
         node.text = (node.text or "").strip()
     ids = Ids(root)
@@ -98,10 +96,12 @@ class Ids:
 def spell_out(root: etree._Element) -> None:
     """Let whoever looks at the tree find one spelling of what the standard lets people write in several.
 
-    A boolean is ``true`` or ``false``, an event holds its definition instead of referring to it, the name of a link has
-    no white space around it. Lint looks at a tree like this as the engine does.
+    A boolean is ``true`` or ``false``, a reference has no prefix, an event holds its definition instead of referring to
+    it, the name of a link has no white space around it. Lint and the facts look at a tree like this as the engine does.
     """
     _spell_booleans(root)
+    for node in root.iter(f"{_B}*"):
+        _drop_prefixes(node)
     _inline_event_definitions(root)
     for link in root.iter(_B + "linkEventDefinition"):
         if link.get("name"):
@@ -115,7 +115,7 @@ def _spell_booleans(root: etree._Element) -> None:
             node.set(name, {"1": "true", "0": "false"}.get(text, text))
 
 
-def _write_plainly(node: etree._Element) -> None:
+def _drop_prefixes(node: etree._Element) -> None:
     for name, value in node.attrib.items():
         if ":" in value and name in _PREFIXED:
             prefix, _, rest = value.strip().rpartition(":")

@@ -14,8 +14,8 @@ from engine.errors import NotFound
 
 #: what belongs to a version: diagrams, tables, forms, templates of documents
 SUFFIXES = (".bpmn", ".dmn", ".form", ".typ", ".md")
-#: lies beside the files of a version without belonging to it, and is read elsewhere
-_BESIDE = ("scenarios.json", "README.md")
+#: what lies beside the files of a version without belonging to it, and is read elsewhere: scenarios, lists, readmes
+_BESIDE = (".json", ".md")
 #: folder of the called processes, in the library and inside a package
 COMMON = "common"
 
@@ -84,7 +84,7 @@ def read_file(path: Path) -> Package:
         files |= {each.name: each for each in beside if belongs(each.name)}
         id = _process_in(_content(path)) or path.stem
     package = _read(id if path.suffix == ".bpmn" else path.stem, "", files, path.parent.parent)
-    if belongs(path.name) or path.name in _BESIDE:
+    if belongs(path.name) or path.suffix in _BESIDE:
         return package
     return replace(package, files={path.name: _content(path)}, sources={path.name: path})
 

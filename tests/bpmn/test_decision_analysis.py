@@ -39,6 +39,17 @@ def test_a_gap_is_shown_by_an_input_that_no_row_matches(cells, gap):
         table.decide({"amount": gap})
 
 
+@pytest.mark.parametrize(
+    ("type", "gap"),
+    [("integer", None), ("long", None), ("xsd:int", None), ("number", 5.5), ("double", 5.5), ("", 5.5)],
+)
+def test_between_whole_numbers_is_no_gap_whatever_an_engine_calls_them(type, gap):
+    xml = document(table_xml([["<= 5", "1"], [">= 6", "2"]])).decode()
+    typed = xml.replace("<inputExpression>", f'<inputExpression typeRef="{type}">').encode()
+    found = analyse(read_decisions(typed)["Decision_seal"], {}, {}).gap
+    assert found == (None if gap is None else {"amount": gap})
+
+
 def test_days_have_gaps_too():
     found = look([['date("2026-01-02")', "1"], ['< date("2026-01-02")', "2"]])
     assert found.gap == {"amount": date(2026, 1, 3)}

@@ -230,6 +230,8 @@ def test_values_that_no_form_can_hold_are_loud(foreign):
         ("a in [5..1]", 5, "下限比上限大"),
         ("a in [1..5", 10, "缺右边"),
         ("list contains", 0, "缺左括号"),
+        ('at < date and time("2026-01-01T00:00:00")', 5, r"没有 date and time\(\) 这个函数"),
+        ('starts  with(kind, "a")', 0, r"没有 starts +with\(\) 这个函数"),
         (r'"a\x"', 2, "后面只能是"),
         ('date("2026-13-01")', 0, "不是日期"),
         ('date("20261120")', 0, "不是日期"),

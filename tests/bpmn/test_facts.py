@@ -223,6 +223,16 @@ def test_a_limit_may_be_a_parameter():
     assert facts.activity("T").time_limit == TimeLimit(None, "d", "seal.limit")
 
 
+def test_what_is_said_by_reference_or_with_a_prefix_is_known():
+    facts = facts_of("""<timerEventDefinition id="TD"><timeCycle>R/P1M</timeCycle></timerEventDefinition>
+    <message id="M" name="withdraw"/><messageEventDefinition id="MD" messageRef="M"/>
+    <process id="seal_use" xmlns:t="urn:t"><startEvent id="S"><eventDefinitionRef>TD</eventDefinitionRef></startEvent>
+    <userTask id="T"/><boundaryEvent id="B" attachedToRef="t:T"><eventDefinitionRef>t:MD</eventDefinitionRef>
+    </boundaryEvent></process>""")
+    assert facts.activity("S").timer == "R/P1M"
+    assert (facts.activity("B").message, facts.activity("B").attached_to) == ("withdraw", "T")
+
+
 def test_of_several_processes_the_one_named_like_the_folder_counts():
     facts = facts_of('<process id="other" isExecutable="true"/><process id="seal_use"/>')
     assert facts.id == "seal_use"

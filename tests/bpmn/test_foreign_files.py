@@ -167,7 +167,7 @@ def test_a_flow_to_a_step_that_is_refused_is_not_called_wrong():
         '<userTask id="Task_a" name="办" /><implicitThrowEvent id="Event_a" name="抛" />'
         '<sequenceFlow id="Flow_1" sourceRef="Task_a" targetRef="Event_a" />'
     )
-    found = found_in(flow, "artifact-flow", "dangling-reference", "unsupported-element")
+    found = found_in(flow, "artifact-flow", "dangling-reference", "unsupported-element", "engine-refuses")
     assert [(each.rule, each.element) for each in found] == [("unsupported-element", "Event_a")]
 
 

@@ -213,9 +213,9 @@ def facts_of(element: etree._Element, name: str) -> list[etree._Element]:
 
 def kind_name(element: etree._Element) -> str:
     """Return the kind of an element in Chinese, its tag where there is no word."""
-    if is_true(element, "triggeredByEvent"):
-        return "事件子流程"
     name = kind(element)
+    if name in SCOPES and is_true(element, "triggeredByEvent"):
+        return "事件子流程"
     if name.endswith("EventDefinition"):
         return f"{EVENT_NAMES.get(name.removesuffix('EventDefinition'), '')}事件的内容"
     return _KINDS.get(name, name)

@@ -15,6 +15,7 @@ from engine.bpmn.message_waits import never_heard
 from engine.bpmn.rules import Rule, instead, package_rule, rule
 from engine.bpmn.rules.subject import (
     EVENT_NAMES,
+    OTHER_STEPS,
     Diagram,
     Place,
     Subject,
@@ -396,6 +397,10 @@ def is_run_as_drawn(diagram: Diagram) -> Iterator[Place]:
     for node, message in diagram.refusals:
         if any(kind(each) in _SAID or kind(each) not in _KNOWN for each in node.iterancestors(bpmn("*"))):
             # With what is around it, which is not supported, it goes.
+            continue
+        ends = [diagram.by_id.get(node.get(end, "")) for end in ("sourceRef", "targetRef")]
+        if any(end is not None and kind(end) in OTHER_STEPS for end in ends):
+            # With the step it leads to.
             continue
         said = f"{title(_named(node))}这样画不会照着执行：{message}。"
         yield diagram.at(node, said, "请换成支持的画法，〈检查规则〉里有例子。")

@@ -391,14 +391,11 @@ class Exploration:
         escalations = self._uncaught("escalation", self.escalations())
         escalations = escalations.union(*(known.escalations for known in handled))
         broadcasts = self.broadcasts().union(*(known.broadcasts for known in handled))
-        once = {code: node for code, node in self._thrown_once() if code in escalations}
-        surely = (code for code, node in once.items() if not handled and not self._ends_without(node))
+        places = {code: node for code, node in self._thrown_once() if code in escalations}
+        once = frozenset(places)
+        surely = frozenset(code for code in places if not handled and not self._ends_without(places[code]))
         waits = waits or not at_once
-        return Outcomes(
-            *(completes, at_once, waits, errors, escalations, self.cancels, broadcasts),
-            once=frozenset(once),
-            surely=frozenset(surely),
-        )
+        return Outcomes(completes, at_once, waits, errors, escalations, self.cancels, broadcasts, once, surely)
 
     def _thrown_once(self) -> Iterator[tuple[str, Node]]:
         """Return the escalations that are thrown in one place only, and there only once."""

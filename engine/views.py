@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine.model import Activity, Finding, LegalBasis, Material, ProcessFacts, RiskPoint
 
 if TYPE_CHECKING:
-    from engine.bpmn.form import Form
+    from engine.bpmn.forms.form import Form
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,7 @@ def test_asking_where_a_matter_is_stuck_walks_as_told(county, client):
     assert 0 < len(walked) <= 7
     assert follows(walked, calls) == []
     assert unnamed(walked, calls) == []
-    assert not [file for file, _ in calls if file in ("engine/bpmn/workflow.py", "engine/bpmn/codec.py")]
+    assert not [file for file, _ in calls if file in ("engine/bpmn/workflow.py", "engine/bpmn/execution/codec.py")]
 
 
 def test_every_leaf_is_there():

@@ -18,7 +18,7 @@ from engine.views import Attachment, Choice
 from webui.retold import retold
 
 if TYPE_CHECKING:
-    from engine.bpmn.form import Block, Field, Form
+    from engine.bpmn.forms.form import Block, Field, Form
 
 _CHOOSING = ("radio", "select", "checkbox")
 #: last part of a field key → input mode, autocomplete token

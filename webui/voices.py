@@ -14,7 +14,7 @@ from webui.current import engine
 from webui.retold import retold
 
 if TYPE_CHECKING:
-    from engine.bpmn.form import Form
+    from engine.bpmn.forms.form import Form
 
 blueprint = Blueprint("voices", __name__)
 

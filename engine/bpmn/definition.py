@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask
 
 from engine.bpmn.decisions import DecisionTable, read_decisions
-from engine.bpmn.dialect import DIALECT_VERSION, load_specs
+from engine.bpmn.execution.dialect import DIALECT_VERSION, load_specs
+from engine.bpmn.execution.gateways import ProcessSpec
 from engine.bpmn.expressions import Expression
 from engine.bpmn.facts import read_all_facts
-from engine.bpmn.gateways import ProcessSpec
 from engine.model import ProcessFacts
 
 if TYPE_CHECKING:

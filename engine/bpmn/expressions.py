@@ -1,6 +1,6 @@
 """The FEEL subset in which diagrams, forms and decision tables calculate and decide.
 
-A diagram is untrusted input: a text becomes nodes of ``feel_nodes`` and nothing else; size, nesting and the number of
+A diagram is untrusted input: a text becomes nodes of ``feel.nodes`` and nothing else; size, nesting and the number of
 evaluated nodes are bounded. Null is loud: only ``= null`` and ``!= null`` may see a missing value, since FEEL's own
 rule (comparing with null is simply not true) once took the default flow into a refusal without a word.
 """
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.bpmn.feel_errors import EvaluationError, ExpressionError
-from engine.bpmn.feel_functions import BUILTINS, DOMAIN_FUNCTIONS
-from engine.bpmn.feel_nodes import Node
-from engine.bpmn.feel_parser import MAX_NESTING, MAX_TEXT, Parser
-from engine.bpmn.feel_run import Functions, Run
-from engine.bpmn.feel_unary import Tests
-from engine.bpmn.feel_values import from_data, to_json
+from engine.bpmn.feel.errors import EvaluationError, ExpressionError
+from engine.bpmn.feel.functions import BUILTINS, DOMAIN_FUNCTIONS
+from engine.bpmn.feel.nodes import Node
+from engine.bpmn.feel.parser import MAX_NESTING, MAX_TEXT, Parser
+from engine.bpmn.feel.run import Functions, Run
+from engine.bpmn.feel.unary import Tests
+from engine.bpmn.feel.values import from_data, to_json
 
 __all__ = [
     "BUILTINS",

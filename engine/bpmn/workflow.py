@@ -15,14 +15,14 @@ from SpiffWorkflow.exceptions import SpiffWorkflowException
 from SpiffWorkflow.task import Task
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn.codec import StateRefused, decode, encode
 from engine.bpmn.definition import Definition
-from engine.bpmn.elements import CallActivity
-from engine.bpmn.events import Message
-from engine.bpmn.script_engine import Environment, ScriptEngine, StepFailed, element_of
-from engine.bpmn.task_data import json_copy, merged
-from engine.bpmn.timers import next_due, provisional
-from engine.bpmn.token_tree import Passed, TokenTree
+from engine.bpmn.execution.codec import StateRefused, decode, encode
+from engine.bpmn.execution.elements import CallActivity
+from engine.bpmn.execution.events import Message
+from engine.bpmn.execution.script_engine import Environment, ScriptEngine, StepFailed, element_of
+from engine.bpmn.execution.task_data import json_copy, merged
+from engine.bpmn.execution.timers import next_due, provisional
+from engine.bpmn.execution.token_tree import Passed, TokenTree
 from engine.errors import Conflict
 from engine.workdays import is_known
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
 
-from engine.bpmn.timers import moment_of
+from engine.bpmn.execution.timers import moment_of
 from engine.connectors.call import Call
 from engine.connectors.outbox import tell
 from engine.errors import Refused

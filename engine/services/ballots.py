@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from engine.bpmn.decisions import DecisionError, DecisionTable
 from engine.bpmn.expressions import ExpressionError, parse
-from engine.bpmn.form import Form
+from engine.bpmn.forms.form import Form
 from engine.connectors import votes
 from engine.errors import Refused
 from engine.services.course import value_at

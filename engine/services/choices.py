@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, select
 
-from engine.bpmn.form import Field, Form
+from engine.bpmn.forms.form import Field, Form
 from engine.errors import InvalidForm
 from engine.model import Activity, ProcessFacts
 from engine.store.tables import org_unit, person

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, bindparam, literal, null, select, union_all
 
-from engine.bpmn.form import Form
+from engine.bpmn.forms.form import Form
 from engine.masking import mask_numbers, mask_personal
 from engine.model import Activity, ProcessFacts
 from engine.services import limits

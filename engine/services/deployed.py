@@ -9,7 +9,7 @@ from functools import cached_property
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.expressions import resolve
-from engine.bpmn.form import Form
+from engine.bpmn.forms.form import Form
 from engine.bpmn.package import Package
 from engine.model import Activity, ProcessFacts
 from engine.services.ways import Ways

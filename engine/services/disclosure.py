@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from sqlalchemy import Connection, Row, UnaryExpression, and_, func, insert, select
 
-from engine.bpmn.form import Form
+from engine.bpmn.forms.form import Form
 from engine.clock import LOCAL, local_date
 from engine.connectors.notices import TOLD
 from engine.errors import NotFound, Refused

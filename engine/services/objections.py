@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, select
 
-from engine.bpmn.form import Form
+from engine.bpmn.forms.form import Form
 from engine.errors import NotFound
 from engine.model import Activity
 from engine.services.course import facts_of

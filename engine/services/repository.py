@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from engine.bpmn import lint as linting
 from engine.bpmn import package as packages
 from engine.bpmn.archive import read_upload, what_is_drawn
-from engine.bpmn.form import Form
+from engine.bpmn.forms.form import Form
 from engine.bpmn.lint_levels import Levels
 from engine.bpmn.package import Package
 from engine.bpmn.rule_page import rule_texts

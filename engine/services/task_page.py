@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, Row, select
 
 from engine.bpmn.expressions import ExpressionError, resolve
-from engine.bpmn.form import Field, Form
+from engine.bpmn.forms.form import Field, Form
 from engine.clock import local_date
 from engine.errors import NotAllowed, NotFound
 from engine.model import Activity

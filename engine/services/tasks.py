@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 
-from engine.bpmn.form import Form
+from engine.bpmn.forms.form import Form
 from engine.clock import LOCAL, local_date
 from engine.connectors.outbox import tell
 from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused

@@ -11,8 +11,8 @@ from SpiffWorkflow.specs.Join import Join
 from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.definition import Definition
-from engine.bpmn.script_engine import StepFailed
-from engine.bpmn.token_tree import OPEN
+from engine.bpmn.execution.script_engine import StepFailed
+from engine.bpmn.execution.token_tree import OPEN
 from engine.bpmn.workflow import Workflow
 from tests.bpmn.random_processes import RandomProcess
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.document import BPMN, read_xml
+from engine.bpmn.execution.script_engine import StepFailed
 from engine.bpmn.package import Package
-from engine.bpmn.script_engine import StepFailed
-from engine.bpmn.soundness import Proof, Prover
+from engine.bpmn.proof.soundness import Proof, Prover
 from tests.bpmn.diagrams import flows, package, process
 from tests.bpmn.engine_walk import Walk
 

@@ -10,8 +10,8 @@ import orjson
 import pytest
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn.codec import StateRefused
 from engine.bpmn.definition import Definition
+from engine.bpmn.execution.codec import StateRefused
 from engine.bpmn.workflow import Workflow
 from tests.bpmn.diagrams import Outside, definition, do, opened, process, reload, start
 

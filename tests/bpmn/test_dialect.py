@@ -9,7 +9,7 @@ import pytest
 from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn.dialect import DialectError
+from engine.bpmn.execution.dialect import DialectError
 from engine.bpmn.facts import read_facts
 from engine.bpmn.workflow import StepFailed
 from tests.bpmn.bare import LINE, LINE_FLOWS, bare, bare_complete

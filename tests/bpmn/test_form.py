@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from engine.bpmn.form import Block, Form, FormError, Option
+from engine.bpmn.forms.form import Block, Form, FormError, Option
 from engine.errors import InvalidForm
 
 DECISION = {

@@ -8,9 +8,9 @@ import orjson
 import pytest
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn import token_tree
 from engine.bpmn.definition import Definition
-from engine.bpmn.dialect import DialectError
+from engine.bpmn.execution import token_tree
+from engine.bpmn.execution.dialect import DialectError
 from engine.bpmn.workflow import Workflow
 from tests.bpmn.engine_walk import Walk
 from tests.bpmn.random_processes import RandomProcess

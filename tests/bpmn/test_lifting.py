@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from engine.bpmn.dialect import DialectError
+from engine.bpmn.execution.dialect import DialectError
 from engine.bpmn.workflow import StepFailed, Wait
 from tests.bpmn.diagrams import Walk, definition, flows, opened, process, start
 

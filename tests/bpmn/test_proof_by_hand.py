@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from engine.bpmn.definition import Definition
-from engine.bpmn.dialect import DialectError
+from engine.bpmn.execution.dialect import DialectError
 from engine.bpmn.lint import World, lint
-from engine.bpmn.soundness import Flaw
+from engine.bpmn.proof.soundness import Flaw
 from tests.bpmn.sketches import EveryWalk, Sketch
 from tests.bpmn.test_prover_and_engine import shown
 

@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from engine.bpmn import token_tree
 from engine.bpmn.definition import Definition
-from engine.bpmn.dialect import DialectError
 from engine.bpmn.document import BPMN, read_xml
-from engine.bpmn.soundness import Flaw, Proof, Prover
+from engine.bpmn.execution import token_tree
+from engine.bpmn.execution.dialect import DialectError
+from engine.bpmn.proof.soundness import Flaw, Proof, Prover
 from tests.bpmn.engine_walk import Walk
 from tests.bpmn.random_processes import RandomProcess
 

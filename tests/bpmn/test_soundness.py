@@ -9,7 +9,7 @@ import pytest
 from engine.bpmn.document import BPMN, read_xml
 from engine.bpmn.lint import World, lint
 from engine.bpmn.package import read_files
-from engine.bpmn.soundness import Flaw, Proof, Prover
+from engine.bpmn.proof.soundness import Flaw, Proof, Prover
 from tests.bpmn.diagrams import flows, process
 
 WORLD = World({}, {}, {}, {})

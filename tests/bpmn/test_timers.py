@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.bpmn.dialect import DialectError
+from engine.bpmn.execution.dialect import DialectError
 from engine.bpmn.workflow import StepFailed
 from tests.bpmn.diagrams import Outside, definition, do, opened, process, reload, start
 

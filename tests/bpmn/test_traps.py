@@ -22,8 +22,8 @@ from SpiffWorkflow.util.deep_merge import DeepMerge
 from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.definition import DefinitionCache, SpecChanged
-from engine.bpmn.dialect import DialectError
-from engine.bpmn.task_data import changes, json_copy, merged
+from engine.bpmn.execution.dialect import DialectError
+from engine.bpmn.execution.task_data import changes, json_copy, merged
 from engine.bpmn.workflow import NotReady, StepFailed
 from tests.bpmn.bare import INSTANCES, LINE, LINE_FLOWS, LOOP, SPLIT, SPLIT_FLOWS, bare, bare_complete
 from tests.bpmn.diagrams import Outside, definition, do, opened, package, process, reload, start

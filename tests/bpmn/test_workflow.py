@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.bpmn.definition import Definition
-from engine.bpmn.dialect import DialectError
+from engine.bpmn.execution.dialect import DialectError
 from engine.bpmn.package import read_folder
 from engine.bpmn.workflow import NotReady, Passed, StepFailed, Thrown, Wait, Workflow
 from engine.errors import Refused

@@ -7,7 +7,7 @@ from io import BytesIO
 
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from engine.bpmn.form import Form
+from engine.bpmn.forms.form import Form
 from engine.views import Choice
 from webui import forms
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from engine.bpmn.expressions import EvaluationError, ExpressionError, parse
-from engine.bpmn.feel_tokens import read_tokens
+from engine.bpmn.feel.tokens import read_tokens
 from engine.bpmn.rules import package_rule, rule
 from engine.bpmn.rules.subject import Diagram, Place, Subject, bpmn, camunda, condition, kind, title
 from engine.bpmn.rules.written import Written, written_in

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from engine.bpmn.form import Field, Form
+from engine.bpmn.forms.form import Field, Form
 from engine.bpmn.rules import package_rule
 from engine.bpmn.rules.data import names_written
 from engine.bpmn.rules.subject import Place, Subject, camunda

@@ -8,11 +8,11 @@ from dataclasses import replace
 from lxml import etree
 
 from engine.bpmn.expressions import ExpressionError, parse
-from engine.bpmn.flow_graph import Flow
-from engine.bpmn.message_waits import never_answered
+from engine.bpmn.proof.flow_graph import Flow
+from engine.bpmn.proof.message_waits import never_answered
+from engine.bpmn.proof.unfolding import Reached, Step, Unfolding
 from engine.bpmn.rules import package_rule
 from engine.bpmn.rules.subject import Place, Subject, camunda, facts_of, title
-from engine.bpmn.unfolding import Reached, Step, Unfolding
 
 #: connectors: the notice is posted, its time is over, it is taken down, what was decided may be carried out
 _POSTED, _OVER, _WITHDRAWN, _EXECUTED = "notice.publish", "notice.close", "notice.withdraw", "motion.release"

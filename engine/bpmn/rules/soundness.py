@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from engine.bpmn.flow_graph import FlowGraph, Node
+from engine.bpmn.proof.flow_graph import FlowGraph, Node
+from engine.bpmn.proof.soundness import MAX_MARKINGS, Flaw
+from engine.bpmn.proof.token_game import trigger_of
 from engine.bpmn.rules import rule
 from engine.bpmn.rules.subject import Diagram, Place, full_title, listed, title
-from engine.bpmn.soundness import MAX_MARKINGS, Flaw
-from engine.bpmn.token_game import trigger_of
 
 _MOST_NAMED = 4
 #: findings of one rule in one diagram; most of the others come of the same mistake

@@ -15,18 +15,18 @@ from engine.bpmn.content_model import EXPRESSIONS
 from engine.bpmn.decisions import DecisionError, DecisionTable, read_decisions
 from engine.bpmn.document import BPMN, CAMUNDA, POWER, XmlRefused, read_xml
 from engine.bpmn.facts import FLOW_NODES, FactsError, facts_in
-from engine.bpmn.feasibility import Sources
-from engine.bpmn.form import Form, FormError
+from engine.bpmn.forms.form import Form, FormError
 from engine.bpmn.layout.picture import Picture
 from engine.bpmn.layout.quality import Quality
 from engine.bpmn.layout.scene import Scene, rate_all, read_scenes
 from engine.bpmn.lifting import links_of
 from engine.bpmn.normal_form import join_texts, normalise, spell_out
 from engine.bpmn.package import Package
+from engine.bpmn.proof.feasibility import Sources
+from engine.bpmn.proof.soundness import Flaw, Prover
+from engine.bpmn.proof.unfolding import Unfolding
 from engine.bpmn.refusals import Refusal, refusals
 from engine.bpmn.rules import World
-from engine.bpmn.soundness import Flaw, Prover
-from engine.bpmn.unfolding import Unfolding
 from engine.model import Activity, ProcessFacts
 
 #: nodes and flows of one diagram

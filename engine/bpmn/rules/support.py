@@ -9,9 +9,9 @@ from lxml import etree
 
 from engine.bpmn.content_model import is_misplaced
 from engine.bpmn.decisions import DecisionError
-from engine.bpmn.dialect import DialectError, load_specs
 from engine.bpmn.document import BPMN, BPMNDI, CAMUNDA, POWER
-from engine.bpmn.message_waits import never_heard
+from engine.bpmn.execution.dialect import DialectError, load_specs
+from engine.bpmn.proof.message_waits import never_heard
 from engine.bpmn.rules import Rule, instead, package_rule, rule
 from engine.bpmn.rules.subject import (
     EVENT_NAMES,

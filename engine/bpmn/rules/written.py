@@ -11,7 +11,7 @@ from lxml import etree
 from engine.bpmn.decisions import DecisionTable
 from engine.bpmn.document import CAMUNDA
 from engine.bpmn.expressions import Expression, ExpressionError, UnaryTest, parse
-from engine.bpmn.form import Field
+from engine.bpmn.forms.form import Field
 from engine.bpmn.rules.subject import (
     Diagram,
     Place,

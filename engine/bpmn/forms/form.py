@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from engine.bpmn import form_values
+from engine.bpmn.execution.task_data import merged
 from engine.bpmn.expressions import EvaluationError
-from engine.bpmn.form_components import Block, Field, FormError, Option
-from engine.bpmn.form_reader import read_components
-from engine.bpmn.task_data import merged
+from engine.bpmn.forms import values as form_values
+from engine.bpmn.forms.components import Block, Field, FormError, Option
+from engine.bpmn.forms.reader import read_components
 from engine.errors import InvalidForm
 
 __all__ = ["Block", "Field", "Form", "FormError", "Option"]

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from engine.bpmn.feel_errors import EvaluationError
-from engine.bpmn.feel_run import Run
-from engine.bpmn.feel_values import DATE, are_equal, are_in_order, calculate, from_data, kind_of, to_json
+from engine.bpmn.feel.errors import EvaluationError
+from engine.bpmn.feel.run import Run
+from engine.bpmn.feel.values import DATE, are_equal, are_in_order, calculate, from_data, kind_of, to_json
 from engine.errors import EngineError
 
 #: function → fewest and most arguments; ``today`` and ``now`` come from the caller, so that the clock is injected

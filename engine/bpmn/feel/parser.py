@@ -6,14 +6,13 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from engine.bpmn import feel_nodes as nodes
-from engine.bpmn import feel_unary as unary
-from engine.bpmn.feel_errors import ExpressionError
-from engine.bpmn.feel_functions import BUILTINS, DOMAIN_FUNCTIONS
-from engine.bpmn.feel_nodes import Literal, Node, is_null
-from engine.bpmn.feel_run import Run
-from engine.bpmn.feel_tokens import Token, read_tokens
-from engine.bpmn.feel_values import NUMBER, are_in_order, bounded, kind_of
+from engine.bpmn.feel import nodes, unary
+from engine.bpmn.feel.errors import ExpressionError
+from engine.bpmn.feel.functions import BUILTINS, DOMAIN_FUNCTIONS
+from engine.bpmn.feel.nodes import Literal, Node, is_null
+from engine.bpmn.feel.run import Run
+from engine.bpmn.feel.tokens import Token, read_tokens
+from engine.bpmn.feel.values import NUMBER, are_in_order, bounded, kind_of
 
 MAX_TEXT, MAX_NESTING = 2_000, 50
 

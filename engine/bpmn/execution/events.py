@@ -15,10 +15,10 @@ from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask
 from SpiffWorkflow.bpmn.util.event import BpmnEvent
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn.gateways import standing
-from engine.bpmn.script_engine import StepFailed, element_of, marks
-from engine.bpmn.task_data import json_copy
-from engine.bpmn.timers import Timer
+from engine.bpmn.execution.gateways import standing
+from engine.bpmn.execution.script_engine import StepFailed, element_of, marks
+from engine.bpmn.execution.task_data import json_copy
+from engine.bpmn.execution.timers import Timer
 
 if TYPE_CHECKING:
     from SpiffWorkflow.task import Task

@@ -18,9 +18,9 @@ from SpiffWorkflow.task import Task
 from SpiffWorkflow.util.task import TaskState
 
 from engine.bpmn.definition import Definition
-from engine.bpmn.script_engine import ScriptEngine
-from engine.bpmn.task_data import same
-from engine.bpmn.token_tree import CalledTree, Token, TokenTree
+from engine.bpmn.execution.script_engine import ScriptEngine
+from engine.bpmn.execution.task_data import same
+from engine.bpmn.execution.token_tree import CalledTree, Token, TokenTree
 from engine.errors import EngineError
 
 VERSION = 2

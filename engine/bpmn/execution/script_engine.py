@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask, MultiInstanceTask
 from SpiffWorkflow.util.task import TaskState
 
+from engine.bpmn.execution.task_data import json_copy
 from engine.bpmn.expressions import EvaluationError
-from engine.bpmn.task_data import json_copy
 from engine.errors import EngineError
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import orjson
 
 from engine.bpmn.document import MAX_SIZE
 from engine.bpmn.expressions import Expression, ExpressionError, is_expression, parse
-from engine.bpmn.form_components import Block, Field, FormError, Option
-from engine.bpmn.form_values import read_number
-from engine.bpmn.pattern import PatternError, compile_pattern
+from engine.bpmn.forms.components import Block, Field, FormError, Option
+from engine.bpmn.forms.pattern import PatternError, compile_pattern
+from engine.bpmn.forms.values import read_number
 
 #: components that ask something; ``text`` and ``group`` are the only others
 FIELD_TYPES = ("textfield", "textarea", "number", "datetime", "select", "radio", "checkbox", "checklist", "filepicker")

@@ -14,7 +14,7 @@ from itertools import product
 
 from engine.bpmn.decision_analysis import spread_numbers
 from engine.bpmn.expressions import DOMAIN_FUNCTIONS, EvaluationError, Expression
-from engine.bpmn.feel_tokens import read_tokens
+from engine.bpmn.feel.tokens import read_tokens
 
 #: combinations of values tried at one gateway; with more nothing is said
 _MOST_CASES = 2_000

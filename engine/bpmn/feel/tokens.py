@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from engine.bpmn.feel_errors import ExpressionError
+from engine.bpmn.feel.errors import ExpressionError
 
 
 class Token(NamedTuple):

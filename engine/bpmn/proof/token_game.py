@@ -14,7 +14,7 @@ from typing import NamedTuple
 from lxml import etree
 
 from engine.bpmn.document import BPMN
-from engine.bpmn.flow_graph import SCOPES, Flow, FlowGraph, Node
+from engine.bpmn.proof.flow_graph import SCOPES, Flow, FlowGraph, Node
 
 #: what the engine does at once; everything else waits for a person, a message or the time
 _AT_ONCE = frozenset(

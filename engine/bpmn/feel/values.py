@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Context, Decimal
 from operator import ge, gt, le, lt
 
-from engine.bpmn.feel_errors import EvaluationError
+from engine.bpmn.feel.errors import EvaluationError
 
 MAX_STRING, MAX_NUMBER = 10_000, 10**30
 

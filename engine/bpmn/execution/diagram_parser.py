@@ -19,7 +19,7 @@ from SpiffWorkflow.bpmn.specs.event_definitions.simple import CancelEventDefinit
 from SpiffWorkflow.bpmn.specs.event_definitions.timer import CycleTimerEventDefinition
 
 from engine.bpmn.document import CAMUNDA
-from engine.bpmn.elements import (
+from engine.bpmn.execution.elements import (
     CallActivity,
     Foreseeing,
     ParallelInstances,
@@ -28,7 +28,7 @@ from engine.bpmn.elements import (
     ServiceTask,
     StandardLoop,
 )
-from engine.bpmn.events import (
+from engine.bpmn.execution.events import (
     BoundaryEvent,
     EndEvent,
     ErrorEvent,
@@ -38,8 +38,7 @@ from engine.bpmn.events import (
     SeveralEvents,
     Signal,
 )
-from engine.bpmn.expressions import Expression, ExpressionError, parse
-from engine.bpmn.gateways import (
+from engine.bpmn.execution.gateways import (
     BoundaryJoin,
     Condition,
     ExclusiveGateway,
@@ -47,8 +46,9 @@ from engine.bpmn.gateways import (
     ParallelGateway,
     ProcessSpec,
 )
+from engine.bpmn.execution.timers import Timer
+from engine.bpmn.expressions import Expression, ExpressionError, parse
 from engine.bpmn.lifting import DRAWN_ID, DRAWN_KIND, FRAME, OF
-from engine.bpmn.timers import Timer
 
 if TYPE_CHECKING:
     from SpiffWorkflow.specs.base import TaskSpec

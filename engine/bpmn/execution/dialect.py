@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from lxml import etree
 from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 
-from engine.bpmn.diagram_parser import DiagramParser
 from engine.bpmn.document import BPMN, XmlRefused, read_xml
+from engine.bpmn.execution.diagram_parser import DiagramParser
+from engine.bpmn.execution.gateways import ProcessSpec
 from engine.bpmn.expressions import Expression
-from engine.bpmn.gateways import ProcessSpec
 from engine.bpmn.lifting import DRAWN_ID, NODES, lift
 from engine.bpmn.normal_form import REFERENCES, normalise, referring
 from engine.bpmn.refusals import refusals

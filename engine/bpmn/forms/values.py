@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
-from engine.bpmn.form_components import Field
-from engine.bpmn.pattern import MAX_MATCHED, compile_pattern
+from engine.bpmn.forms.components import Field
+from engine.bpmn.forms.pattern import MAX_MATCHED, compile_pattern
 
 #: characters of one text when the form says nothing
 MAX_LENGTH = 2_000

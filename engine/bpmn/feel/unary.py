@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from engine.bpmn.feel_errors import EvaluationError
-from engine.bpmn.feel_functions import holds_item
-from engine.bpmn.feel_nodes import Node
-from engine.bpmn.feel_run import Run
-from engine.bpmn.feel_values import are_equal, are_in_order
+from engine.bpmn.feel.errors import EvaluationError
+from engine.bpmn.feel.functions import holds_item
+from engine.bpmn.feel.nodes import Node
+from engine.bpmn.feel.run import Run
+from engine.bpmn.feel.values import are_equal, are_in_order
 
 #: one test of a cell or after ``in``, only asked about values that are not null
 Test = Callable[[object, Run], bool]

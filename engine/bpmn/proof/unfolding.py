@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from engine.bpmn.flow_graph import SUB_PROCESSES, Flow, FlowGraph, Node
-from engine.bpmn.token_game import (
+from engine.bpmn.proof.flow_graph import SUB_PROCESSES, Flow, FlowGraph, Node
+from engine.bpmn.proof.token_game import (
     catches,
     code_of,
     hears,

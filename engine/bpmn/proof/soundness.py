@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from lxml import etree
 
-from engine.bpmn.feasibility import Feasibility, Sources
-from engine.bpmn.flow_graph import SCOPES, FlowGraph, Node
-from engine.bpmn.gateway_gaps import Gap
-from engine.bpmn.token_game import (
+from engine.bpmn.proof.feasibility import Feasibility, Sources
+from engine.bpmn.proof.flow_graph import SCOPES, FlowGraph, Node
+from engine.bpmn.proof.gateway_gaps import Gap
+from engine.bpmn.proof.token_game import (
     Cluster,
     Layers,
     Net,

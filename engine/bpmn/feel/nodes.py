@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.bpmn.feel_errors import EvaluationError
-from engine.bpmn.feel_functions import code_of, items_of
-from engine.bpmn.feel_run import Run
-from engine.bpmn.feel_values import are_equal, are_in_order, calculate, from_data, kind_of
+from engine.bpmn.feel.errors import EvaluationError
+from engine.bpmn.feel.functions import code_of, items_of
+from engine.bpmn.feel.run import Run
+from engine.bpmn.feel.values import are_equal, are_in_order, calculate, from_data, kind_of
 
 _ABSENT = object()
 

@@ -13,8 +13,8 @@ from SpiffWorkflow.operators import Operator
 from SpiffWorkflow.specs.base import TaskSpec
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn.script_engine import StepFailed, element_of
-from engine.bpmn.task_data import changes, json_copy, merged
+from engine.bpmn.execution.script_engine import StepFailed, element_of
+from engine.bpmn.execution.task_data import changes, json_copy, merged
 
 if TYPE_CHECKING:
     from SpiffWorkflow.bpmn.util.subworkflow import BpmnBaseWorkflow

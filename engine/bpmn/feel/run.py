@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Context, DivisionByZero, InvalidOperation, Overflow
 
-from engine.bpmn.feel_errors import EvaluationError
+from engine.bpmn.feel.errors import EvaluationError
 
 MAX_STEPS = 10_000
 

@@ -10,8 +10,8 @@ from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDef
 from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimerEventDefinition
 from SpiffWorkflow.util.task import TaskState
 
+from engine.bpmn.execution.script_engine import StepFailed, element_of
 from engine.bpmn.expressions import EvaluationError, parse
-from engine.bpmn.script_engine import StepFailed, element_of
 from engine.clock import LOCAL, local_date
 from engine.workdays import is_known
 

@@ -18,11 +18,11 @@ from lxml import etree
 from engine.bpmn.decisions import DecisionTable
 from engine.bpmn.document import BPMN, CAMUNDA
 from engine.bpmn.expressions import EvaluationError, Expression, ExpressionError, parse
-from engine.bpmn.feel_tokens import Token, read_tokens
-from engine.bpmn.flow_graph import SUB_PROCESSES, Flow, FlowGraph, Node
-from engine.bpmn.form import Field, Form
-from engine.bpmn.gateway_gaps import Gap, data_keys, find_gap, put
-from engine.bpmn.token_game import Option
+from engine.bpmn.feel.tokens import Token, read_tokens
+from engine.bpmn.forms.form import Field, Form
+from engine.bpmn.proof.flow_graph import SUB_PROCESSES, Flow, FlowGraph, Node
+from engine.bpmn.proof.gateway_gaps import Gap, data_keys, find_gap, put
+from engine.bpmn.proof.token_game import Option
 
 #: combinations of values tried at one gateway; more is not looked at
 _MOST_CASES = 256

@@ -19,9 +19,9 @@ from SpiffWorkflow.specs.Join import Join
 from SpiffWorkflow.task import Task
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn.script_engine import StepFailed, element_of, kind_of, marks
-from engine.bpmn.task_data import json_copy, merged
-from engine.bpmn.timers import happened_at, is_timer
+from engine.bpmn.execution.script_engine import StepFailed, element_of, kind_of, marks
+from engine.bpmn.execution.task_data import json_copy, merged
+from engine.bpmn.execution.timers import happened_at, is_timer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from SpiffWorkflow.specs.base import TaskSpec
 
     from engine.bpmn.definition import Definition
-    from engine.bpmn.script_engine import ScriptEngine
+    from engine.bpmn.execution.script_engine import ScriptEngine
 
 
 @dataclass(frozen=True)

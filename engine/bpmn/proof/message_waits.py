@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.bpmn.token_game import is_repeated, name_of, trigger_of
-from engine.bpmn.unfolding import Reached, Step, Unfolding
+from engine.bpmn.proof.token_game import is_repeated, name_of, trigger_of
+from engine.bpmn.proof.unfolding import Reached, Step, Unfolding
 
 _SENDING = ("intermediateThrowEvent", "endEvent", "sendTask")
 _WAITING = ("intermediateCatchEvent", "receiveTask")

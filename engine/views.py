@@ -756,6 +756,8 @@ class Notice:
     clock: Clock
     #: objections are still taken
     is_open: bool
+    #: it only tells how far things are: objections are never taken
+    tells: bool
     #: (outcome, answer, when) of the objections answered so far
     answers: tuple[tuple[str, str, datetime], ...]
 

@@ -225,6 +225,7 @@ class Disclosure:
             row.reason,
             clock,
             row.state == "shown" and today <= row.ends_on,
+            row.state == TOLD,
             # Whoever answers writes to a person; everybody reads it.
             tuple((each.outcome, mask_text(each.answer, (each.name,)), each.answered_at) for each in answers),
         )

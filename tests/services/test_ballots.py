@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from engine.clock import local_date
-from tests.services.test_deliberation import Motion, motion_  # noqa: F401
+from tests.services.motion import Motion
 
 
 def shown(motion: Motion, **typed: object):
@@ -21,7 +21,7 @@ def totals(voting: int, yes: int) -> dict[str, int]:
 
 
 @pytest.fixture
-def before_the_vote(motion_) -> Motion:  # noqa: F811
+def before_the_vote(motion_) -> Motion:
     motion_.to_representatives()
     motion_.meet(27)
     return motion_
@@ -37,7 +37,7 @@ def test_exactly_two_thirds_do_not_pass_and_one_more_does(before_the_vote, yes, 
     assert (ballot.enough, ballot.passed, ballot.formula, ballot.problem) == (True, passed, formula, "")
 
 
-def test_what_is_shown_is_what_the_table_says_afterwards(motion_):  # noqa: F811
+def test_what_is_shown_is_what_the_table_says_afterwards(motion_):
     motion_.to_representatives()
     people = motion_.meet(27)
     assert shown(motion_, **totals(27, 21)).passed
@@ -56,7 +56,7 @@ def test_figures_that_contradict_each_other_are_named_and_half_figures_decide_no
         assert (ballot.passed, ballot.yes, ballot.needed) == (None, None, 21)
 
 
-def test_who_has_not_been_entered_yet_is_not_absent(motion_):  # noqa: F811
+def test_who_has_not_been_entered_yet_is_not_absent(motion_):
     motion_.propose()
     day = local_date(motion_.county.clock.now()) + timedelta(days=14)
     motion_.do("CL", call__meeting_on=day.isoformat(), call__place="村委会", call__agenda="修桥")
@@ -70,7 +70,7 @@ def test_a_vote_without_quorum_says_how_many_are_missing(before_the_vote):
     assert (ballot.enough, ballot.quorum, ballot.voting) == (False, 20, 19)
 
 
-def test_the_list_is_counted_as_far_as_it_is_filled_in(motion_):  # noqa: F811
+def test_the_list_is_counted_as_far_as_it_is_filled_in(motion_):
     motion_.to_representatives()
     from_now = motion_.county
     day = local_date(from_now.clock.now()) + timedelta(days=14)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import NotFound
-from tests.services.test_deliberation import Motion, motion_  # noqa: F401
+from tests.services.motion import Motion
 
 
 def picture(motion: Motion, call: str | None = None):
     return motion.county.engine.history.trace(motion.started.receipt, by=motion.county.post("SB"), call=call).picture
 
 
-def test_the_picture_is_the_one_in_which_the_matter_stops(motion_):  # noqa: F811
+def test_the_picture_is_the_one_in_which_the_matter_stops(motion_):
     motion_.propose()
     shown = picture(motion_)
     assert (shown.process_id, shown.focus) == ("meeting", "Task_call")
@@ -21,7 +21,7 @@ def test_the_picture_is_the_one_in_which_the_matter_stops(motion_):  # noqa: F81
     assert list(shown.badges) == ["Task_call"]
 
 
-def test_several_calls_of_one_process_each_show_their_own_run(motion_):  # noqa: F811
+def test_several_calls_of_one_process_each_show_their_own_run(motion_):
     motion_.to_representatives()
     motion_.meet(19)
     running = picture(motion_)
@@ -34,7 +34,7 @@ def test_several_calls_of_one_process_each_show_their_own_run(motion_):  # noqa:
     assert picture(motion_, "Call_notice").marks == {}
 
 
-def test_the_item_itself_is_the_first_picture_and_leads_to_the_others(motion_):  # noqa: F811
+def test_the_item_itself_is_the_first_picture_and_leads_to_the_others(motion_):
     motion_.propose()
     own = picture(motion_, "")
     assert (own.process_id, own.path, own.calls) == (
@@ -47,14 +47,14 @@ def test_the_item_itself_is_the_first_picture_and_leads_to_the_others(motion_): 
 
 
 @pytest.mark.parametrize("call", ["Task_survey", "Call_gone", "Start_plan"])
-def test_what_calls_nothing_has_no_picture(motion_, call):  # noqa: F811
+def test_what_calls_nothing_has_no_picture(motion_, call):
     with pytest.raises(NotFound):
         picture(motion_, call)
     with pytest.raises(NotFound):
         motion_.county.engine.repository.definition("dev_plan", call=call)
 
 
-def test_the_diagram_of_each_process_can_be_had(motion_):  # noqa: F811
+def test_the_diagram_of_each_process_can_be_had(motion_):
     repository = motion_.county.engine.repository
     definition = repository.definition("dev_plan").item.definition_id
     assert b'<bpmn:process id="meeting"' in repository.diagram(definition, "meeting")
@@ -63,7 +63,7 @@ def test_the_diagram_of_each_process_can_be_had(motion_):  # noqa: F811
         repository.diagram(definition, "seal_use")
 
 
-def test_what_lies_ahead_inside_a_call_is_to_come_not_passed_over(motion_):  # noqa: F811
+def test_what_lies_ahead_inside_a_call_is_to_come_not_passed_over(motion_):
     motion_.propose()
     trace = motion_.county.engine.history.trace(motion_.started.receipt, by=motion_.county.post("SB"))
     states = {line.element: line.state for line in trace.steps}

@@ -13,7 +13,7 @@ from engine.services import parameters
 from engine.services.environment import functions
 from engine.services.jobs import BY_TIME
 from engine.store.tables import appointment, job, notification, parameter
-from tests.services.test_deliberation import PLAN, Motion, motion_  # noqa: F401
+from tests.services.motion import PLAN, Motion
 
 TOTALS = {"vote__voting": 28, "vote__yes": 25, "vote__no": 3, "vote__abstain": 0}
 
@@ -35,7 +35,7 @@ def fails(county, motion: Motion) -> bool:
 
 
 @pytest.mark.parametrize("left", [3, 2])
-def test_few_are_enough_where_two_of_them_can_count(motion_, left):  # noqa: F811
+def test_few_are_enough_where_two_of_them_can_count(motion_, left):
     motion_.to_representatives()
     leave(motion_, left)
     motion_.vote(motion_.meet(left), left, left)
@@ -44,7 +44,7 @@ def test_few_are_enough_where_two_of_them_can_count(motion_, left):  # noqa: F81
 
 
 @pytest.mark.parametrize("left", [1, 0])
-def test_with_nobody_to_count_there_is_no_quorum_and_nothing_hangs(county, motion_, left):  # noqa: F811
+def test_with_nobody_to_count_there_is_no_quorum_and_nothing_hangs(county, motion_, left):
     motion_.to_representatives()
     leave(motion_, left)
     for _ in range(2):
@@ -54,7 +54,7 @@ def test_with_nobody_to_count_there_is_no_quorum_and_nothing_hangs(county, motio
     assert motion_.rows(select(job.c.error).where(job.c.kind.in_(BY_TIME), job.c.error != "")) == []
 
 
-def test_when_all_are_recused_there_is_no_quorum(county, motion_):  # noqa: F811
+def test_when_all_are_recused_there_is_no_quorum(county, motion_):
     motion_.to_representatives()
     for _ in range(2):
         motion_.meet(0, 30)
@@ -67,7 +67,7 @@ def count(motion: Motion, counters: list[str]) -> None:
     )
 
 
-def test_whoever_watches_the_count_cannot_be_a_counter(county, motion_):  # noqa: F811
+def test_whoever_watches_the_count_cannot_be_a_counter(county, motion_):
     motion_.to_representatives()
     board = county.post("SB")
     with county.engine.database.write() as connection:
@@ -92,7 +92,7 @@ def test_whoever_watches_the_count_cannot_be_a_counter(county, motion_):  # noqa
     assert motion_.open_elements() == ["Task_minutes"]
 
 
-def test_how_many_must_count_is_a_parameter(county, motion_):  # noqa: F811
+def test_how_many_must_count_is_a_parameter(county, motion_):
     with county.engine.database.write() as connection:
         connection.execute(update(parameter).where(parameter.c.key == "meeting.counters").values(value=3))
     motion_.propose()
@@ -119,7 +119,7 @@ def test_how_many_must_count_is_a_parameter(county, motion_):  # noqa: F811
         ("2026-09-30", "2026-10-11", {"enough": False}, False),
     ],
 )
-def test_a_meeting_is_not_put_off_for_ever(county, motion_, today, day, quorum, fits):  # noqa: F811
+def test_a_meeting_is_not_put_off_for_ever(county, motion_, today, day, quorum, fits):
     county.clock.at = datetime.fromisoformat(f"{today}T09:00").replace(tzinfo=LOCAL)
     deployed = county.engine.repository.deployed(county.engine.repository.definition("dev_plan").item.definition_id)
     form = deployed.forms["common/meeting/meeting_call.form"]
@@ -140,7 +140,7 @@ def shown(motion: Motion, key: str) -> str:
     return motion.county.engine.tasks.open(motion.task(clerk), by=clerk).values[key]
 
 
-def test_after_a_change_nothing_is_left_of_the_plan_before(motion_):  # noqa: F811
+def test_after_a_change_nothing_is_left_of_the_plan_before(motion_):
     motion_.to_representatives()
     motion_.meet(28)
     motion_.do("CL", ("count_sheet",), vote__course="defer", vote__amendment="桥改成三米宽")
@@ -157,7 +157,7 @@ def test_after_a_change_nothing_is_left_of_the_plan_before(motion_):  # noqa: F8
     assert shown(motion_, "ballot_text") == changed
 
 
-def test_a_motion_proposed_anew_brings_its_own_text(motion_):  # noqa: F811
+def test_a_motion_proposed_anew_brings_its_own_text(motion_):
     motion_.propose()
     motion_.vote(motion_.meet(5), 5, 5)
     motion_.minutes()

@@ -11,7 +11,7 @@ from engine.clock import start_of
 from engine.connectors.motions import _months_after, text_hash
 from engine.errors import InvalidForm, Refused
 from engine.store.tables import appointment, motion
-from tests.services.test_deliberation import PLAN, Motion, motion_  # noqa: F401
+from tests.services.motion import PLAN, Motion
 
 WRITTEN = PLAN + "桥边装路灯两盏。"
 
@@ -37,7 +37,7 @@ def is_barred(county, again: Motion) -> bool:
 
 
 @pytest.fixture
-def rejected(motion_) -> Motion:  # noqa: F811
+def rejected(motion_) -> Motion:
     """A motion whose plan, not word by word what was proposed, the Party members have rejected."""
     motion_.propose()
     motion_.vote(motion_.meet(5), 5, 5)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from tests.services.test_deliberation import OBJECTION, Motion, motion_  # noqa: F401
+from tests.services.motion import OBJECTION, Motion
 
 OTHER = {"text": ["工钱算高了"], "name": ["李秋生"], "phone": ["13900002222"], "group_name": ["5组"]}
 
 
-def beside(motion_: Motion, role: str) -> str:  # noqa: F811
+def beside(motion_: Motion, role: str) -> str:
     """Return what lies beside the open step for who holds a post, the answers to the form left out."""
     by = motion_.county.post(role)
     page = motion_.county.engine.tasks.open(motion_.task(by), by=by)
     return repr((page.summaries, page.values))
 
 
-def test_the_board_reads_the_objection_and_whom_to_call_nobody_else_reads_who_it_was(county, motion_):  # noqa: F811
+def test_the_board_reads_the_objection_and_whom_to_call_nobody_else_reads_who_it_was(county, motion_):
     notice_id = motion_.to_notice()
     county.engine.disclosure.object(notice_id, data=OBJECTION)
     for told in ("桥位不该占我家的地", "张秀英", "13800001001", "3组"):
@@ -31,7 +31,7 @@ def test_the_board_reads_the_objection_and_whom_to_call_nobody_else_reads_who_it
             motion_.do(role, **values)
 
 
-def test_of_two_objections_the_step_shows_the_one_that_is_dealt_with(county, motion_):  # noqa: F811
+def test_of_two_objections_the_step_shows_the_one_that_is_dealt_with(county, motion_):
     notice_id = motion_.to_notice()
     for data in (OBJECTION, OTHER):
         county.engine.disclosure.object(notice_id, data=data)
@@ -43,7 +43,7 @@ def test_of_two_objections_the_step_shows_the_one_that_is_dealt_with(county, mot
     assert "工钱" in seen and "李秋生" in seen and "不该占我家的地" not in seen
 
 
-def test_when_one_objection_is_upheld_the_others_are_answered_too(county, motion_):  # noqa: F811
+def test_when_one_objection_is_upheld_the_others_are_answered_too(county, motion_):
     disclosure = county.engine.disclosure
     notice_id = motion_.to_notice()
     upheld, waiting = (disclosure.object(notice_id, data=data) for data in (OBJECTION, OTHER))
@@ -56,7 +56,7 @@ def test_when_one_objection_is_upheld_the_others_are_answered_too(county, motion
     assert disclosure.notice(notice_id).state == "withdrawn"
 
 
-def test_an_answer_on_show_names_nobody(county, motion_):  # noqa: F811
+def test_an_answer_on_show_names_nobody(county, motion_):
     notice_id = motion_.to_notice()
     filed = county.engine.disclosure.object(notice_id, data=OBJECTION)
     motion_.do("SB", objection_kind="question")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import Refused
-from tests.services.test_deliberation import OBJECTION, Motion, motion_  # noqa: F401
+from tests.services.motion import OBJECTION, Motion
 
 
 @pytest.fixture
-def carried(motion_) -> Motion:  # noqa: F811
+def carried(motion_) -> Motion:
     """A motion whose notice has ended: it may be carried out."""
     motion_.to_notice()
     motion_.wait(8)
@@ -29,7 +29,7 @@ def test_each_stage_is_on_the_public_board_beside_those_before(county, carried):
     shown = [each for each in disclosure.notices(village) if each.state == "shown"]
     assert {each.text for each in shown} == {"桥墩浇好了，用了 2 万元。", "桥面铺好了，用了 5 万元。"}
     assert {each.title for each in shown} == {"修便民桥：实施进展"}
-    assert not any(each.is_open for each in shown)
+    assert all(each.tells and not each.is_open for each in shown)
     before = county.contents()
     with pytest.raises(Refused) as refused:
         disclosure.object(shown[0].id, data=OBJECTION)
@@ -40,7 +40,7 @@ def test_each_stage_is_on_the_public_board_beside_those_before(county, carried):
     carried.do("SB", accepted__decision="agree")
     carried.do("CL", ("first_photo",), post_text="桥修好了。", channels=["wall", "sms"], face_to_face="无")
     result = disclosure.notices(village)[0]
-    assert (result.text, result.state, result.is_open) == ("桥修好了。", "shown", True)
+    assert (result.text, result.state, result.is_open, result.tells) == ("桥修好了。", "shown", True, False)
     assert len([each for each in disclosure.notices(village) if each.state == "shown"]) == 3
     assert disclosure.object(result.id, data=OBJECTION).receipt
 

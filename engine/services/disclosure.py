@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
-from typing import NoReturn
+from datetime import date
 
 from sqlalchemy import Connection, Row, UnaryExpression, and_, func, insert, select
 
 from engine.bpmn.forms.form import Form
-from engine.clock import LOCAL, local_date
+from engine.clock import local_date
 from engine.connectors.notices import TOLD
 from engine.errors import NotFound, Refused
 from engine.identifiers import code_for, code_hash, new_id, new_receipt, token_hash
 from engine.masking import mask_text
 from engine.model import Activity
-from engine.services import limits, matters, objections, parameters
+from engine.services import limits, matters, objections, throttle
 from engine.services.deployed import Deployed
-from engine.services.identity import TRIES_AN_HOUR, check_tries, note_tries
 from engine.services.messages import settle
 from engine.services.permission import Directory, unit_view
 from engine.services.reconcile import Act
 from engine.services.repository import Repository, definition_row
 from engine.services.unit_of_work import Transaction, UnitOfWork, retried
-from engine.store.tables import attempt, notice, objection, org_unit, process_definition, process_instance, suggestion
+from engine.store.tables import notice, objection, org_unit, process_definition, process_instance, suggestion
 from engine.views import Filed, Notice, Voice
 
-#: what an address may send in so often within the period
-KINDS = {"objection": "异议", "suggestion": "建议"}
-PERIOD = timedelta(hours=1)
 #: the item that gathers suggestions, and the form they are written in
 COLLECTION, SUGGESTION_FORM = "suggestion_collection", "suggestion_request.form"
 
@@ -88,7 +83,7 @@ class Disclosure:
             matter = matters.load(transaction, self._repository, row.instance_id)
             form, activity = objections.form_and_activity(matter.definition)
             values = form.clean(data, {}, matter.environment.functions)
-            _throttle(transaction, "objection", address, row.unit_id)
+            throttle.count_sent(transaction, "objection", address, row.unit_id)
             salt, receipt, code = _receipt(form_token)
             transaction.connection.execute(
                 insert(objection).values(
@@ -146,7 +141,7 @@ class Disclosure:
                 raise NotFound("村", unit_id)
             form = self._collection(transaction.connection).forms[SUGGESTION_FORM]
             values = form.clean(data, {}, {})
-            _throttle(transaction, "suggestion", address, unit_id)
+            throttle.count_sent(transaction, "suggestion", address, unit_id)
             salt, receipt, code = _receipt(form_token)
             transaction.connection.execute(
                 insert(suggestion).values(
@@ -171,14 +166,7 @@ class Disclosure:
 
         :raises Refused: ``too_many_tries``. :raises NotFound: the pair does not fit.
         """
-        plain = "".join(receipt.split()).upper().replace("-", "")[:20]
-        check_tries(self._work, f"code:{plain}", TRIES_AN_HOUR, "查询码输错次数太多")
-        with self._work.read() as connection:
-            found = _voice(connection, plain)
-        given = "".join(code.split())
-        if found is None or not secrets.compare_digest(code_hash(found.code_salt, given), found.code_hash):
-            note_tries(self._work, [f"code:{plain}"])
-            raise NotFound("回执", plain)
+        found = throttle.row_for_code(self._work, receipt, code, "回执", _voice)
         outcome = found.outcome if hasattr(found, "outcome") else found.kind
         kind = "objection" if hasattr(found, "notice_id") else "suggestion"
         return Voice(kind, found.receipt, found.text, found.at, found.state, outcome, found.answer, found.answered_at)
@@ -242,36 +230,6 @@ def _state(row: Row, today: date) -> str:
     if row.state != TOLD:
         return row.state
     return "shown" if today <= row.ends_on else "ended"
-
-
-def _throttle(transaction: Transaction, kind: str, address: str, unit_id: str) -> None:
-    """Count one more of a kind from an address, once nothing else stands in its way.
-
-    What is refused after this is undone with the rest of the transaction: only what was taken in counts.
-
-    :raises Refused: ``too_many_tries``: says how many were taken in, when the next will be, and where to go till then.
-    """
-    if not address:
-        return
-    connection, key = transaction.connection, f"{kind}:{address}"
-    most = int(parameters.reader(connection, None, transaction.today)("objection.tries"))
-    since = transaction.now - PERIOD
-    counted = select(attempt.c.at).where(attempt.c.key == key, attempt.c.at > since).order_by(attempt.c.at.desc())
-    taken = connection.scalars(counted.limit(most)).all()
-    if len(taken) >= most:
-        _refuse(connection, kind, unit_id, most, taken[-1] + PERIOD)
-    connection.execute(insert(attempt).values(id=new_id(), key=key, at=transaction.now))
-
-
-def _refuse(connection: Connection, kind: str, unit_id: str, most: int, again_at: datetime) -> NoReturn:
-    unit = unit_view(connection.execute(select(org_unit).where(org_unit.c.id == unit_id)).one())
-    again = again_at.astimezone(LOCAL)
-    room = "村便民服务室" + (f"（电话 {unit.service_phone}）" if unit.service_phone else "")
-    raise Refused(
-        "too_many_tries",
-        f"从这里上网的人，一小时里已经提了 {most} 条{KINDS[kind]}，最多收这些",
-        remedy=f"{again.month}月{again.day}日 {again:%H:%M} 以后再提；等不及的，到{room}当面说",
-    )
 
 
 def _notices():

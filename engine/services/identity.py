@@ -8,17 +8,18 @@ from datetime import date, datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from engine.errors import Conflict, InvalidForm, NotAllowed, NotFound, Refused
-from engine.identifiers import code_hash, new_id, token_hash
+from engine.identifiers import new_id, token_hash
+from engine.services import throttle
 from engine.services.kept import kept, version
 from engine.services.permission import BODY_POSTS, Role, in_force, read_roles, unit_view
 from engine.services.repository import Repository, unit_row
 from engine.services.staffing import reassign
 from engine.services.unit_of_work import Transaction, UnitOfWork, retried
 from engine.store.session import locked
-from engine.store.tables import appointment, attempt, org_unit, password_link, person, process_instance, substitution
+from engine.store.tables import appointment, org_unit, password_link, person, process_instance, substitution
 from engine.views import Actor, Person, Post, Unit
 
 #: which side of the house a post belongs to; every other post is a cadre's
@@ -37,7 +38,6 @@ SIDES = {
 _ADMINISTRATOR = "SA"
 LEVEL_ORDER = {"county": 0, "township": 1, "village": 2, "group": 3}
 
-TRIES_AN_HOUR = 5
 LINK_VALID = timedelta(days=3)
 PASSWORD_LENGTH = 8
 #: hashing more would only cost time
@@ -73,16 +73,16 @@ class Identity:
         :raises NotAllowed: name or password is wrong; never says which.
         """
         keys = [f"login:{login.strip().lower()[:100]}", f"address:{address[:100]}"]
-        check_tries(self._work, keys[0], TRIES_AN_HOUR, "密码输错次数太多")
-        check_tries(self._work, keys[1], TRIES_AN_HOUR * 20, "这个地址试得太多")
+        throttle.check_tries(self._work, keys[0], throttle.TRIES, "密码输错次数太多")
+        throttle.check_tries(self._work, keys[1], throttle.TRIES * 20, "这个地址试得太多")
         with self._work.read() as connection:
             row = connection.execute(
                 select(person.c.id, person.c.password_hash).where(person.c.login == login.strip().lower())
             ).one_or_none()
         if not _matches(row.password_hash if row else None, password):
-            note_tries(self._work, keys)
+            throttle.note_tries(self._work, *keys)
             raise NotAllowed("用户名或者密码不对", "忘了密码请找系统管理员")
-        _forget_tries(self._work, keys[0])
+        throttle.forget_tries(self._work, keys[0])
         return self.actor(row.id)
 
     # --- passwords --------------------------------------------------------------------------------------------------
@@ -293,47 +293,13 @@ class Identity:
 def check_code(work: UnitOfWork, receipt: str, code: str) -> Row:
     """Check 回执号 and 查询码; return the matter's row.
 
-    :raises Refused: ``too_many_tries``: five wrong codes within an hour.
-    :raises NotFound: the pair does not fit; never says which of the two.
+    :raises Refused, NotFound: see :func:`engine.services.throttle.row_for_code`.
     """
-    plain = "".join(receipt.split()).upper().replace("-", "")[:20]
-    key = f"code:{plain}"
-    check_tries(work, key, TRIES_AN_HOUR, "查询码输错次数太多")
-    with work.read() as connection:
-        row = connection.execute(select(process_instance).where(process_instance.c.receipt == plain)).one_or_none()
-    given = "".join(code.split())
-    if row is None or not row.code_hash or not secrets.compare_digest(code_hash(row.code_salt, given), row.code_hash):
-        note_tries(work, [key])
-        raise NotFound("事项", plain)
-    return row
+    return throttle.row_for_code(work, receipt, code, "事项", _matter_of)
 
 
-def check_tries(work: UnitOfWork, key: str, most: int, headline: str) -> None:
-    with work.read() as connection:
-        since = work.clock.now() - timedelta(hours=1)
-        tries = connection.scalar(
-            select(func.count()).select_from(attempt).where(attempt.c.key == key, attempt.c.at > since)
-        )
-    if tries >= most:
-        raise Refused("too_many_tries", headline, remedy="请过一小时再试，或者到村便民服务室问")
-
-
-@retried
-def note_tries(work: UnitOfWork, keys: list[str]) -> None:
-    with work.write() as transaction:
-        for key in keys:
-            transaction.connection.execute(insert(attempt).values(id=new_id(), key=key, at=transaction.now))
-        old = transaction.now - timedelta(days=1)
-        transaction.connection.execute(delete(attempt).where(attempt.c.at < old))
-
-
-@retried
-def _forget_tries(work: UnitOfWork, key: str) -> None:
-    with work.read() as connection:
-        if connection.scalar(select(attempt.c.id).where(attempt.c.key == key)) is None:
-            return
-    with work.write() as transaction:
-        transaction.connection.execute(delete(attempt).where(attempt.c.key == key))
+def _matter_of(connection: Connection, receipt: str) -> Row | None:
+    return connection.execute(select(process_instance).where(process_instance.c.receipt == receipt)).one_or_none()
 
 
 # --- rows -----------------------------------------------------------------------------------------------------------

@@ -771,6 +771,36 @@ def gone_wrong(walk: EveryWalk) -> str:
     return f"open twice: {walk.twice}" if walk.twice else ""
 
 
+@pytest.mark.parametrize(
+    ("before", "told_of"),
+    [("a -> fails", set()), ("a -> u -> fails", {("lack-of-sync", "v")})],
+    ids=["called off before anybody can act", "called off later"],
+)
+def test_what_is_wrong_behind_a_wait_is_told_where_the_flow_ever_waits_there(before: str, told_of: set):
+    sketch = Sketch(f"""
+        start s
+        and a
+        sub b {{
+            start bs
+            task t
+            and c
+            xor j
+            task v
+            end be
+            task w
+            bs -> t -> c -> j -> v -> be
+            c -> w -> j
+        }}
+        {"task u" if "u" in before else ""}
+        end:error=E fails
+        end e
+        s -> a -> b -> e
+        {before}""")
+    found = [flaw for flaw in sketch.prove().flaws if flaw.rule == "lack-of-sync"]
+    assert told(found) == told_of
+    assert any(walk.passed["t"] for walk in sketch.walks()) is bool(told_of)
+
+
 def test_what_is_wrong_where_nothing_ever_begins_is_not_told():
     sketch = Sketch("""
         start s

@@ -19,7 +19,7 @@ from tests.bpmn.random_processes import RandomProcess
 #: walks through a process that is proved sound
 WALKS = 6
 #: how often a counter-example is tried: what is not on it is answered at random
-TRIES = 8
+TRIES = 60
 #: random processes of one full test
 BATCH = 400
 WARNINGS = {"terminate-kills-parallel-branch"}

@@ -8,7 +8,7 @@ sets): what can hang, hangs in that order too.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lxml import etree
@@ -55,6 +55,8 @@ class Flaw:
     others: tuple[Node, ...] = ()
     #: the data that lead there
     gap: Gap | None = None
+    #: on the way to it, in its process or sub-process, the flow stands until something happens
+    waits: bool = False
 
 
 @dataclass
@@ -119,10 +121,8 @@ class Prover:
         dead = self._handle(explored, {node: inner[node].outcomes for node in handlers})
         never = {flaw.node for flaw in dead}
         for node in inner:
-            way = () if node in handlers else explored.way_into(node)
-            # What is wrong inside does not matter where nothing ever leads to.
-            if way is not None and node not in never:
-                flaws += [_seen_from((*way, node.id), flaw) for flaw in inner[node].flaws]
+            if node not in never:
+                flaws += explored.seen_inside(node, inner[node].flaws)
         flaws += dead
         return Proof(flaws, explored.outcomes(), explored.size + sum(proof.markings for proof in inner.values()))
 
@@ -170,11 +170,6 @@ class Prover:
 
 def _with_boundary(node: Node, layers: Layers) -> Layers:
     return (tuple(node.attached), *layers) if node.attached else layers
-
-
-def _seen_from(way: tuple[str, ...], flaw: Flaw) -> Flaw:
-    """Put the way to a sub-process before the way inside it."""
-    return replace(flaw, path=(*way, *flaw.path)) if flaw.path else flaw
 
 
 @dataclass(eq=False)
@@ -440,6 +435,35 @@ class Exploration:
     def _origin(self, state: State) -> Option:
         return self.origin[state][1]
 
+    def seen_inside(self, node: Node, flaws: Iterable[Flaw]) -> Iterator[Flaw]:
+        """Return what of the flaws of a sub-process comes to light, with the way to it before the way inside it."""
+        way = () if node.is_event_sub_process else self.way_into(node)
+        # What is wrong inside does not matter where nothing ever leads to.
+        for flaw in flaws if way is not None else ():
+            if not flaw.waits or self._rests_in(node):
+                path = (*way, node.id, *flaw.path) if flaw.path else ()
+                yield replace(flaw, path=path, waits=flaw.waits or self._waits_on(way))
+
+    def _rests_in(self, node: Node) -> bool:
+        """Tell whether a sub-process ever stands and waits: nothing that is done at once calls it off before."""
+        place = self.net.waiting.get(node, 0)
+        if node.is_event_sub_process or not place or not self.complete:
+            return True
+        standing = (state[0] for state in self.origin if state[0] & place)
+        return any(not self._is_busy(marking) for marking in standing)
+
+    def _is_busy(self, marking: int) -> bool:
+        joins = [join for join in self._joins if join.take & marking and join.is_open(marking)]
+        return bool(joins) or any(cluster.at_once for cluster in self._open(marking))
+
+    def _waits_on(self, way: Collection[str]) -> bool:
+        """Tell whether the flow surely stands somewhere on a way of this scope, until something happens."""
+        nodes = (node for node in self.net.graph.nodes if node.id in way and node.host is None)
+        return any(
+            not self.net.outcomes.get(node, Outcomes()).at_once if node.kind in SCOPES else not is_at_once(node)
+            for node in nodes
+        )
+
     def way_into(self, node: Node) -> tuple[str, ...] | None:
         """Return a way on which a sub-process is entered; None when it never is."""
         place = self.net.at.get(node, 0)
@@ -460,7 +484,7 @@ class Exploration:
             kind = "lack-of-sync" if flaw.rule == "unbounded" else flaw.rule
             if (kind, flaw.node) not in said:
                 said.add((kind, flaw.node))
-                yield flaw
+                yield replace(flaw, waits=self._waits_on(flaw.path))
 
     def _flaws(self) -> Iterator[Flaw]:
         scope = self.net.graph.scope

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from lxml import etree
@@ -20,17 +21,22 @@ MAX_UNPACKED = 8 * 1024 * 1024
 MAX_FILES = 300
 
 
-def read_upload(name: str, data: bytes, library: Path) -> Package:
+def read_upload(name: str, data: bytes, library: Path, in_force: Callable[[str], Package | None]) -> Package:
     """Return the package in a ``.bpmn`` or ``.zip`` file, with the processes it calls taken from the library.
 
+    A diagram alone is one that somebody has changed: its forms and tables are those of the version in force.
+
+    :param in_force: item id → its package in force, None when there is none.
     :raises InvalidFile: it is neither, or too large when unpacked.
     """
     if data[:4] == b"PK\x03\x04":
         folder, files = _unpacked(data)
         code, id = split_folder(folder or PurePosixPath(name).stem)
     else:
-        code, id = "", _process_id(data) or PurePosixPath(name).stem
-        files = {f"{id}.bpmn": data}
+        id = _process_id(data) or PurePosixPath(name).stem
+        known = in_force(id)
+        code, files = (known.code, known.own_files) if known else ("", {})
+        files = {**files, f"{id}.bpmn": data}
     return read_files(id, code, {**called_files(files, library, id), **files})
 
 

@@ -48,6 +48,11 @@ class Package:
             raise NotFound("流程图", self.id)
         return f"{self.id}.bpmn" if f"{self.id}.bpmn" in own else own[0]
 
+    @property
+    def own_files(self) -> dict[str, bytes]:
+        """The files of the item's folder, without those of the processes it calls."""
+        return {name: content for name, content in self.files.items() if not name.startswith(f"{COMMON}/")}
+
 
 def read_folder(path: Path, library: Path | None = None) -> Package:
     """Read an item's folder and, transitively, the folders of the processes it calls.

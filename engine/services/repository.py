@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -95,8 +96,8 @@ class Repository:
 
         :raises InvalidFile: it is neither.
         """
-        package = read_upload(name, data, self._library)
         with self._work.read() as connection:
+            package = read_upload(name, data, self._library, partial(self._package_in_force, connection))
             findings = linting.lint(package, replace(self._world(connection, package.id), previous=None))
         return Checked(*what_is_drawn(package), tuple(findings))
 
@@ -246,6 +247,10 @@ class Repository:
                 package = packages.read_files(row.item_id, row.code, dict(files.all()))
                 self._loaded[row.digest] = Deployed.read(package)
             return self._loaded[row.digest]
+
+    def _package_in_force(self, connection: Connection, item_id: str) -> Package | None:
+        row = _newest(connection, item_id)
+        return self.loaded(connection, row).package if row else None
 
     def _item(self, connection: Connection, row: Row) -> Item:
         loaded = self.loaded(connection, row)

@@ -67,6 +67,21 @@ def test_a_folder_as_zip_is_checked_with_its_forms_and_what_it_calls(designer: F
     assert "没有错误" in page
 
 
+def test_a_diagram_alone_is_checked_with_the_forms_in_force(designer: FlaskClient):
+    drawn = (PROCESSES / "E01_seal_use" / "seal_use.bpmn").read_bytes()
+    assert "没有错误" in given(designer, "changed.bpmn", drawn).text
+    spoiled = drawn.replace(b'camunda:formKey="seal_approve.form"', b'camunda:formKey="other.form"')
+    assert spoiled != drawn
+    page = given(designer, "changed.bpmn", spoiled).text
+    assert "other.form" in page and page.count("不在文件夹里") == 1
+
+
+def test_a_diagram_of_no_item_is_told_what_is_missing(designer: FlaskClient):
+    drawn = (PROCESSES / "E01_seal_use" / "seal_use.bpmn").read_bytes()
+    page = given(designer, "new.bpmn", drawn.replace(b'id="seal_use"', b'id="seal_lending"')).text
+    assert page.count("不在文件夹里") > 5
+
+
 @pytest.mark.parametrize("data", [b"PK\x03\x04 no archive", b"PK\x03\x04"])
 def test_an_archive_that_cannot_be_opened_is_said_to_be_one(designer: FlaskClient, data: bytes):
     answer = given(designer, "x.zip", data)

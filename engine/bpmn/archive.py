@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from lxml import etree
 
-from engine.bpmn.document import BPMN, XmlRefused, read_xml
+from engine.bpmn.document import XmlRefused, read_xml
 from engine.bpmn.facts import FactsError, read_all_facts
-from engine.bpmn.package import Package, called_files, read_files, split_folder
+from engine.bpmn.package import Package, called_files, process_in, read_files, split_folder
 from engine.errors import InvalidFile
 from engine.model import ProcessFacts
 
@@ -33,7 +33,7 @@ def read_upload(name: str, data: bytes, library: Path, in_force: Callable[[str],
         folder, files = _unpacked(data)
         code, id = split_folder(folder or PurePosixPath(name).stem)
     else:
-        id = _process_id(data) or PurePosixPath(name).stem
+        id = process_in(data) or PurePosixPath(name).stem
         known = in_force(id)
         code, files = (known.code, known.own_files) if known else ("", {})
         files = {**files, f"{id}.bpmn": data}
@@ -68,12 +68,3 @@ def _unpacked(data: bytes) -> tuple[str, dict[str, bytes]]:
     tops = {path.parts[0] if len(path.parts) > 1 else "" for path in read}
     folder = tops.pop() if len(tops) == 1 else ""
     return folder, {path.relative_to(folder).as_posix() if folder else path.as_posix(): read[path] for path in read}
-
-
-def _process_id(data: bytes) -> str:
-    try:
-        process = next(read_xml(data).iter(f"{{{BPMN}}}process"), None)
-    except XmlRefused:
-        # Lint says what is wrong with it.
-        return ""
-    return "" if process is None else process.get("id", "")

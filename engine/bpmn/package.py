@@ -87,7 +87,7 @@ def read_file(path: Path) -> Package:
     if path.suffix == ".bpmn":
         beside = (each for each in sorted(path.parent.iterdir()) if each.is_file() and each.suffix != ".bpmn")
         files |= {each.name: each for each in beside if belongs(each.name)}
-        id = _process_in(_content(path)) or path.stem
+        id = process_in(_content(path)) or path.stem
     package = _read(id if path.suffix == ".bpmn" else path.stem, "", files, path.parent.parent)
     if belongs(path.name) or path.suffix in _BESIDE:
         return package
@@ -172,7 +172,7 @@ def _add_called(files: dict[str, bytes], sources: dict[str, Path], folders: Mapp
                 unread.extend(added)
 
 
-def _process_in(diagram: bytes) -> str:
+def process_in(diagram: bytes) -> str:
     """Return the id of the first process, "" when there is none to be read."""
     try:
         tree = read_xml(diagram)

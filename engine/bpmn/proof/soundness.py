@@ -251,14 +251,17 @@ class Exploration:
 
     def _open(self, marking: int) -> list[Cluster]:
         """Return the clusters that may act: the engine's own first, and only then all others."""
-        of_place = self.net.of_place
-        at_once = (of_place[place] for place in bits(marking & self._at_once))
-        opened = [cluster for cluster in at_once if cluster.options]
-        opened += [join for join in self._joins if join.take & marking and join.is_open(marking)]
+        opened = self._driven(marking)
         if not opened:
-            waiting = (of_place.get(place) for place in bits(marking & self.net.live))
+            waiting = (self.net.of_place.get(place) for place in bits(marking & self.net.live))
             opened = [cluster for cluster in waiting if cluster is not None and not cluster.at_once and cluster.options]
         return sorted(opened, key=_rank) if len(opened) > 1 else opened
+
+    def _driven(self, marking: int) -> list[Cluster]:
+        """Return the clusters that the engine lets act by itself; none where the flow stands and waits."""
+        at_once = (self.net.of_place[place] for place in bits(marking & self._at_once))
+        opened = [cluster for cluster in at_once if cluster.options]
+        return opened + [join for join in self._joins if join.take & marking and join.is_open(marking)]
 
     def _stubborn(self, marking: int, opened: list[Cluster]) -> Cluster | None:
         """Return a cluster that nothing else can disturb, nor it anything else; None when there is none."""
@@ -449,12 +452,7 @@ class Exploration:
         place = self.net.waiting.get(node, 0)
         if node.is_event_sub_process or not place or not self.complete:
             return True
-        standing = (state[0] for state in self.origin if state[0] & place)
-        return any(not self._is_busy(marking) for marking in standing)
-
-    def _is_busy(self, marking: int) -> bool:
-        joins = [join for join in self._joins if join.take & marking and join.is_open(marking)]
-        return bool(joins) or any(cluster.at_once for cluster in self._open(marking))
+        return any(state[0] & place and not self._driven(state[0]) for state in self.origin)
 
     def _waits_on(self, way: Collection[str]) -> bool:
         """Tell whether the flow surely stands somewhere on a way of this scope, until something happens."""
